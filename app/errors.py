@@ -1,0 +1,145 @@
+"""Says what can go wrong in the domain, without a word of HTTP.
+
+    BookstoreError                      code, a sentence for people, data
+    ├── NotFound                        there is no such thing, or it isn't yours to see
+    ├── Gone                            it was there and was archived
+    ├── AuthenticationRequired          no token
+    ├── InvalidToken                    a token that doesn't hold
+    ├── PermissionDenied                seen, but not to be changed by you
+    ├── MalformedJson, UnsupportedMediaType, PayloadTooLarge
+    ├── InvalidInput                    fields at fault, each with a pointer
+    ├── CursorInvalid
+    ├── IdempotencyKeyReused            the key belongs to another request
+    ├── IdempotencyInProgress           the first request with this key still runs
+    ├── PreconditionFailed, PreconditionRequired
+    ├── Conflict                        the state of things forbids it
+    │   ├── IsbnTaken, CategoryInUse, InsufficientStock
+    ├── Overloaded                      shed, to keep the rest fast
+    ├── DependencyUnavailable           nothing is known of the outcome
+    │   └── NoPrimary
+    └── DeadlineExceeded
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True)
+class FieldError:
+    """One field at fault: where (RFC 6901 pointer, or `?name` for a query parameter), a code, and why."""
+
+    pointer: str
+    code: str
+    detail: str
+
+
+class BookstoreError(Exception):
+    """Anything that the domain refuses; `data` goes into the problem document beside the code."""
+
+    code: ClassVar[str] = "internal_error"
+
+    def __init__(self, detail: str, **data: Any) -> None:
+        """Take a sentence that a shopper can read, and the data that a client can use."""
+        super().__init__(detail)
+        self.detail = detail
+        self.data: Mapping[str, Any] = data
+        self.fields: Sequence[FieldError] = ()
+
+
+class NotFound(BookstoreError):
+    code = "not_found"
+
+
+class Gone(BookstoreError):
+    code = "gone"
+
+
+class AuthenticationRequired(BookstoreError):
+    code = "authentication_required"
+
+
+class InvalidToken(BookstoreError):
+    code = "invalid_token"
+
+
+class PermissionDenied(BookstoreError):
+    code = "permission_denied"
+
+
+class MalformedJson(BookstoreError):
+    code = "malformed_json"
+
+
+class UnsupportedMediaType(BookstoreError):
+    code = "unsupported_media_type"
+
+
+class PayloadTooLarge(BookstoreError):
+    code = "payload_too_large"
+
+
+class InvalidInput(BookstoreError):
+    code = "validation_error"
+
+    def __init__(self, *fields: FieldError) -> None:
+        """Take the fields at fault."""
+        super().__init__("; ".join(f"{field.pointer}: {field.detail}" for field in fields))
+        self.fields = fields
+
+
+class CursorInvalid(BookstoreError):
+    code = "cursor_invalid"
+
+
+class IdempotencyKeyReused(BookstoreError):
+    code = "idempotency_key_reused"
+
+
+class IdempotencyInProgress(BookstoreError):
+    code = "idempotency_in_progress"
+
+
+class PreconditionFailed(BookstoreError):
+    code = "precondition_failed"
+
+    def __init__(self, detail: str, *, etag: str) -> None:
+        """Take the current ETag, so that the client may look again and retry."""
+        super().__init__(detail)
+        self.etag = etag
+
+
+class PreconditionRequired(BookstoreError):
+    code = "precondition_required"
+
+
+class Conflict(BookstoreError):
+    code = "conflict"
+
+
+class IsbnTaken(Conflict):
+    code = "isbn_taken"
+
+
+class CategoryInUse(Conflict):
+    code = "category_in_use"
+
+
+class InsufficientStock(Conflict):
+    code = "insufficient_stock"
+
+
+class Overloaded(BookstoreError):
+    code = "overloaded"
+
+
+class DependencyUnavailable(BookstoreError):
+    code = "dependency_unavailable"
+
+
+class NoPrimary(DependencyUnavailable):
+    code = "no_primary"
+
+
+class DeadlineExceeded(BookstoreError):
+    code = "deadline_exceeded"

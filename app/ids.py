@@ -1,0 +1,30 @@
+"""Makes the ids of things: a prefix that names the kind, and a ULID, so that ids sort by time."""
+
+import re
+from typing import Final, NewType
+
+from ulid import ULID
+
+BookId = NewType("BookId", str)
+CategoryId = NewType("CategoryId", str)
+MovementId = NewType("MovementId", str)
+UserId = NewType("UserId", str)
+SessionId = NewType("SessionId", str)
+
+BOOK: Final = "bk"
+CATEGORY: Final = "cat"
+MOVEMENT: Final = "mov"
+USER: Final = "usr"
+SESSION: Final = "ses"
+
+_ULID = "[0-7][0-9A-HJKMNP-TV-Z]{25}"
+
+
+def new_id(prefix: str) -> str:
+    """Return a fresh id such as `bk_01J9Z…`: the prefix, and a ULID (github.com/ulid/spec) of the current millisecond."""
+    return f"{prefix}_{ULID()}"
+
+
+def pattern(prefix: str) -> str:
+    """Return the regular expression that ids with this prefix match whole."""
+    return f"^{re.escape(prefix)}_{_ULID}$"

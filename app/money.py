@@ -1,0 +1,25 @@
+"""Holds amounts of money: integer minor units and a currency, never a float."""
+
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MAX_AMOUNT: Final = 99_999_999
+"""The largest price, in minor units: what one Stripe charge may be."""
+
+Currency = Literal["USD"]
+"""ISO 4217 codes that this shop sells in."""
+
+Amount = Annotated[
+    int,
+    Field(strict=True, ge=0, le=MAX_AMOUNT, description="Integer minor units, such as cents", examples=[1299]),
+]
+
+
+class Money(BaseModel):
+    """An amount in one currency."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    amount: Amount
+    currency: Currency

@@ -1,0 +1,89 @@
+"""Defines the field types that the API's shapes share: checked text, timestamps, ISBNs, languages."""
+
+import re
+from datetime import datetime
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, PlainSerializer, StringConstraints, WithJsonSchema
+from pydantic_core import PydanticCustomError
+from stdnum import isbn as isbn_numbers
+from stdnum.exceptions import ValidationError as NumberError
+
+from app.clock import rfc3339
+
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_CONTROL_OR_BREAK: Final = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def _one_line(value: str) -> str:
+    if _CONTROL_OR_BREAK.search(value):
+        raise PydanticCustomError("control_character", "must not contain control characters or line breaks")
+    return value
+
+
+def _many_lines(value: str) -> str:
+    if _CONTROL.search(value):
+        raise PydanticCustomError("control_character", "must not contain control characters")
+    return value
+
+
+Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1), AfterValidator(_one_line)]
+"""Text of one line, trimmed, not empty; add `Field(max_length=…)` where it is used."""
+
+Prose = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_many_lines)]
+"""Text of any number of lines."""
+
+Timestamp = Annotated[
+    datetime,
+    PlainSerializer(rfc3339, return_type=str),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-20T21:28:05.123Z"]}),
+]
+"""A moment, shown as RFC 3339 in UTC with milliseconds."""
+
+Language = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$", max_length=35),
+    WithJsonSchema(
+        {"type": "string", "pattern": "^[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$", "maxLength": 35, "examples": ["en"]},
+    ),
+]
+"""A BCP 47 language tag such as `en` or `pt-BR`."""
+
+
+def parse_isbn(text: str) -> str | None:
+    """Return the ISBN-13 that the text means, or None.
+
+    ISBN-10 and -13 with or without hyphens and spaces; the check digit must hold (ISO 2108).
+    """
+    if len(text) > 32:  # noqa: PLR2004
+        return None
+    try:
+        return isbn_numbers.to_isbn13(isbn_numbers.validate(text)).replace("-", "").replace(" ", "")
+    except NumberError:
+        return None
+
+
+def isbn10_of(isbn13: str) -> str | None:
+    """Return the ISBN-10 of the same book, or None where there can't be one (prefix 979)."""
+    return isbn_numbers.to_isbn10(isbn13).replace("-", "") if isbn13.startswith("978") else None
+
+
+def _checked_isbn13(value: str) -> str:
+    found = parse_isbn(value)
+    if found is None or sum(character.isalnum() for character in value) != 13:  # noqa: PLR2004
+        raise PydanticCustomError("isbn_invalid", "is no ISBN-13: 13 digits, the last of which is the check digit")
+    return found
+
+
+def _checked_isbn10(value: str) -> str:
+    found = parse_isbn(value)
+    if found is None or sum(character.isalnum() for character in value) != 10:  # noqa: PLR2004
+        raise PydanticCustomError("isbn_invalid", "is no ISBN-10: ten characters, the last of which is the check digit")
+    return str(isbn10_of(found))
+
+
+Isbn13 = Annotated[str, StringConstraints(max_length=32), AfterValidator(_checked_isbn13)]
+"""An ISBN-13, hyphens allowed, kept as 13 digits."""
+
+Isbn10 = Annotated[str, StringConstraints(max_length=32), AfterValidator(_checked_isbn10)]
+"""An ISBN-10, hyphens allowed, kept as ten characters."""

@@ -1,0 +1,86 @@
+"""Reads the program's settings from the environment, and from files for secrets."""
+
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Environment(StrEnum):
+    """Where the program runs; production refuses weak secrets."""
+
+    DEVELOPMENT = "development"
+    PRODUCTION = "production"
+    TEST = "test"
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. Each `BOOKSTORE_X` that is a secret may be given as `BOOKSTORE_X_FILE` instead."""
+
+    model_config = SettingsConfigDict(env_prefix="BOOKSTORE_", frozen=True, extra="ignore")
+
+    environment: Environment = Field(Environment.DEVELOPMENT, description="Which rules hold for secrets")
+    process_name: str = Field("api", description="How this process calls itself in logs and metrics")
+
+    mongo_url: SecretStr = Field(
+        SecretStr(""),
+        description="The replica set, as the application's user (least privilege)",
+    )
+    mongo_url_file: Path | None = Field(None, description="A file that holds `BOOKSTORE_MONGO_URL`")
+    mongo_migrate_url: SecretStr = Field(
+        SecretStr(""),
+        description="The replica set, as the user who may make collections and indexes; read by `python -m app.migrate`",
+    )
+    mongo_migrate_url_file: Path | None = Field(None, description="A file that holds `BOOKSTORE_MONGO_MIGRATE_URL`")
+    mongo_database: str = Field("bookstore", description="The database's name")
+    mongo_pool_size: int = Field(40, ge=5, description="Connections that one process may hold to each member")
+
+    cache_url: SecretStr = Field(SecretStr("redis://127.0.0.1:6481/0"), description="Redis for cached answers")
+    cache_url_file: Path | None = Field(None, description="A file that holds `BOOKSTORE_CACHE_URL`")
+    broker_url: SecretStr = Field(SecretStr("redis://127.0.0.1:6482/0"), description="Celery's broker")
+    broker_url_file: Path | None = Field(None, description="A file that holds `BOOKSTORE_BROKER_URL`")
+    edge_sockets: str = Field(
+        "",
+        description="HAProxy's runtime sockets, comma-separated: a path, or host:port",
+    )
+
+    secret_key: SecretStr = Field(
+        SecretStr(""),
+        description="At least 32 characters; the keys that sign access tokens and cursors are derived from it",
+    )
+    secret_key_file: Path | None = Field(None, description="A file that holds `BOOKSTORE_SECRET_KEY`")
+    access_token_seconds: int = Field(900, ge=1, description="How long an access token lasts")
+
+    request_deadline_seconds: float = Field(10.0, gt=0, description="After this long a request is answered 504")
+    transaction_deadline_seconds: float = Field(8.0, gt=0, description="After this long a transaction is given up")
+    max_concurrent_requests: int = Field(256, ge=1, description="More than these at once are shed with 503")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_secret_files(cls, values: dict[str, object]) -> dict[str, object]:
+        for name, value in list(values.items()):
+            if name.endswith("_file") and value:
+                values[name.removesuffix("_file")] = Path(str(value)).read_text(encoding="utf-8").strip()
+        return values
+
+    @field_validator("secret_key")
+    @classmethod
+    def _long_enough(cls, secret: SecretStr) -> SecretStr:
+        if len(secret.get_secret_value()) < 32:  # noqa: PLR2004
+            raise ValueError("set BOOKSTORE_SECRET_KEY to at least 32 random characters")
+        return secret
+
+    @model_validator(mode="after")
+    def _refuse_weak_secrets(self) -> Self:
+        weak = len(set(self.secret_key.get_secret_value())) < 12  # noqa: PLR2004
+        if self.environment is Environment.PRODUCTION and weak:
+            raise ValueError("BOOKSTORE_SECRET_KEY isn't random; make one with: openssl rand -hex 32")
+        return self
+
+    @cached_property
+    def edges(self) -> tuple[str, ...]:
+        """The addresses in `edge_sockets`."""
+        return tuple(part.strip() for part in self.edge_sockets.split(",") if part.strip())
