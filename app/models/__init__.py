@@ -1,0 +1,11 @@
+"""Beanie documents, and every MongoDB query of the program, named by what it means."""
+
+from beanie import Document
+
+from app.models.book import Book
+from app.models.category import Category
+from app.models.idempotency_key import IdempotencyKey
+from app.models.inventory import Inventory, StockMovement
+
+DOCUMENTS: list[type[Document]] = [Book, Category, IdempotencyKey, Inventory, StockMovement]
+"""Every collection."""

@@ -1,0 +1,146 @@
+"""Opens the database and commits: `run_in_transaction` is the only place in the program that does."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import pymongo
+from beanie import Document
+from beanie.odm.utils.init import Initializer
+from pymongo import AsyncMongoClient
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import (
+    ConnectionFailure,
+    ExecutionTimeout,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+    WaitQueueTimeoutError,
+)
+from pymongo.read_concern import ReadConcern
+from pymongo.read_preferences import ReadPreference
+from pymongo.write_concern import WriteConcern
+
+from app.errors import BookstoreError, DeadlineExceeded, DependencyUnavailable, NoPrimary, Overloaded
+from app.models import DOCUMENTS
+from app.settings import Settings
+
+T = TypeVar("T")
+Document_ = dict[str, Any]
+
+_NOT_PRIMARY = frozenset({91, 189, 10058, 10107, 11600, 11602, 13435, 13436})
+"""Server codes of a node that is no primary (any more) or shuts down."""
+
+
+class _OfflineInitializer(Initializer):
+    """Binds the document models without asking the server, so that a replica starts while there is no primary."""
+
+    async def _load_cached_info(self) -> None:
+        self._database_major_version = 6
+
+
+class Database:
+    """The one client of this process, bound to the document models. Use as an async context manager."""
+
+    def __init__(self, settings: Settings, *, url: str | None = None) -> None:
+        """Make the client; it connects when first used."""
+        self._settings = settings
+        self.client: AsyncMongoClient[Document_] = AsyncMongoClient(
+            url or settings.mongo_url.get_secret_value(),
+            appname=settings.process_name,
+            tz_aware=True,
+            w="majority",
+            journal=True,
+            readConcernLevel="majority",
+            retryWrites=True,
+            retryReads=True,
+            timeoutMS=5000,
+            serverSelectionTimeoutMS=5000,
+            connectTimeoutMS=1500,
+            heartbeatFrequencyMS=1000,
+            minPoolSize=0,
+            maxPoolSize=settings.mongo_pool_size,
+            maxConnecting=4,
+        )
+        self.database: AsyncDatabase[Document_] = self.client[settings.mongo_database]
+
+    async def __aenter__(self) -> Self:
+        """Bind the document models."""
+        await _OfflineInitializer(database=self.database, document_models=DOCUMENTS, skip_indexes=True)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the client."""
+        await self.client.close()
+
+    async def run_in_transaction(
+        self, callback: Callable[[AsyncClientSession], Awaitable[T]], *, deadline: float | None = None
+    ) -> T:
+        """Run the callback in a transaction, commit it on a majority, and return what the callback returned.
+
+        The callback may run several times and touches MongoDB only. `deadline` is in seconds; after it the outcome is
+        unknown to the caller, who repeats the request with the same key.
+
+        Raises:
+            NoPrimary, DeadlineExceeded, DependencyUnavailable: the outcome is unknown.
+        """
+        seconds = self._settings.transaction_deadline_seconds if deadline is None else deadline
+        try:
+            with pymongo.timeout(seconds):
+                async with self.client.start_session() as session:
+                    return await session.with_transaction(
+                        callback,
+                        read_concern=ReadConcern("snapshot"),
+                        write_concern=WriteConcern("majority", j=True),
+                        read_preference=ReadPreference.PRIMARY,
+                    )
+        except PyMongoError as error:
+            raise as_domain_error(error) from error
+
+    async def state(self) -> list[dict[str, Any]]:
+        """Return the members of the replica set as this process sees them: `{"address", "role"}`, without waiting."""
+        roles = {"RSPrimary": "primary", "RSSecondary": "secondary"}
+        servers = self.client.topology_description.server_descriptions().values()
+        return [
+            {"address": f"{server.address[0]}:{server.address[1]}", "role": roles.get(server.server_type_name, "unknown")}
+            for server in servers
+        ]
+
+
+async def create_collections_and_indexes(database: AsyncDatabase[Document_], documents: Sequence[type[Document]]) -> None:
+    """Make every collection and index that is missing; running it again changes nothing."""
+    present = set(await database.list_collection_names())
+    for document in documents:
+        name = str(document.get_settings().name)
+        if name not in present:
+            await database.create_collection(name)
+        indexes = getattr(document, "INDEXES", [])
+        if indexes:
+            with pymongo.timeout(None):
+                await database[name].create_indexes(indexes)
+
+
+def as_domain_error(error: PyMongoError) -> BookstoreError:
+    """Say in the domain's words what a driver error means for the caller."""
+    if isinstance(error, WaitQueueTimeoutError):
+        return Overloaded("Every database connection is busy; try again shortly.")
+    if isinstance(error, ServerSelectionTimeoutError) or getattr(error, "code", None) in _NOT_PRIMARY:
+        return NoPrimary("The database has no primary at the moment; send the request again.")
+    if error.timeout or isinstance(error, ExecutionTimeout):
+        return DeadlineExceeded("The database took too long; send the request again.")
+    if isinstance(error, ConnectionFailure) or error.has_error_label("TransientTransactionError"):
+        return DependencyUnavailable("The database connection broke; send the request again.")
+    return DependencyUnavailable("The database could not do this now; send the request again.")
+
+
+async def ping(database: Database, *, seconds: float) -> bool:
+    """Tell whether a primary answers within the time given."""
+    try:
+        async with asyncio.timeout(seconds):
+            await database.database.command("ping")
+    except (PyMongoError, TimeoutError):
+        return False
+    return True

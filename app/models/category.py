@@ -1,0 +1,70 @@
+"""Keeps the tree of categories, and every question that the program asks about it."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Annotated, Any, ClassVar
+
+from beanie import Document
+from pydantic import Field
+from pymongo import ASCENDING, IndexModel
+from pymongo.asynchronous.client_session import AsyncClientSession
+
+from app.ids import CATEGORY, CategoryId, new_id
+
+
+class Category(Document):
+    """A shelf of the shop; `path` leads from the root down to it, itself included."""
+
+    id: CategoryId = Field(default_factory=lambda: CategoryId(new_id(CATEGORY)))
+    slug: str
+    name: str
+    description: str | None = None
+    parent_id: CategoryId | None = None
+    path: Annotated[list[CategoryId], Field(description="The ids from the root to itself")]
+    created_at: datetime
+    updated_at: datetime
+
+    class Settings:
+        """How it is stored."""
+
+        name = "categories"
+
+    INDEXES: ClassVar[list[IndexModel]] = [
+        IndexModel("slug", unique=True),
+        IndexModel([("path", ASCENDING)]),
+        IndexModel([("parent_id", ASCENDING)]),
+    ]
+
+    @classmethod
+    async def of_reference(cls, reference: str, session: AsyncClientSession | None = None) -> "Category | None":
+        """Return the category with this id or slug."""
+        return await cls.find_one({"$or": [{"_id": reference}, {"slug": reference}]}, session=session)
+
+    @classmethod
+    async def of_references(
+        cls, references: Iterable[str], session: AsyncClientSession | None = None
+    ) -> "list[Category]":
+        """Return the categories with these ids or slugs, in no order."""
+        wanted = list(references)
+        query = {"$or": [{"_id": {"$in": wanted}}, {"slug": {"$in": wanted}}]}
+        return await cls.find(query, session=session).to_list()
+
+    @classmethod
+    async def everything(cls) -> "list[Category]":
+        """Return the whole tree, by slug."""
+        return await cls.find({}).sort([("slug", ASCENDING)]).to_list()
+
+    @classmethod
+    async def below(cls, category_id: str, session: AsyncClientSession | None = None) -> "list[Category]":
+        """Return the category and all below it, parents before children."""
+        found = await cls.find({"path": category_id}, session=session).to_list()
+        return sorted(found, key=lambda category: len(category.path))
+
+    @classmethod
+    async def has_children(cls, category_id: str, session: AsyncClientSession | None = None) -> bool:
+        """Tell whether another category hangs below it."""
+        return await cls.find_one({"parent_id": category_id}, session=session) is not None
+
+    def ref(self) -> dict[str, Any]:
+        """Return what books keep of it."""
+        return {"id": self.id, "slug": self.slug, "name": self.name}

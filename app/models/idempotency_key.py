@@ -1,0 +1,45 @@
+"""Keeps the answers that were given under idempotency keys."""
+
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
+
+from beanie import Document
+from pymongo import ASCENDING, IndexModel
+from pymongo.asynchronous.client_session import AsyncClientSession
+
+KEPT_FOR = timedelta(hours=48)
+"""API.md promises 24 h at least."""
+
+
+class IdempotencyKey(Document):
+    """One answer: written in the transaction that had the effect, so that either both are there or neither."""
+
+    id: str
+    fingerprint: str
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    created_at: datetime
+
+    class Settings:
+        """How it is stored."""
+
+        name = "idempotency_keys"
+
+    INDEXES: ClassVar[list[IndexModel]] = [
+        IndexModel([("created_at", ASCENDING)], expireAfterSeconds=int(KEPT_FOR.total_seconds())),
+    ]
+
+    @classmethod
+    async def of(cls, key_id: str, session: AsyncClientSession) -> "IdempotencyKey | None":
+        """Return what was answered under the key."""
+        return await cls.find_one({"_id": key_id}, session=session)
+
+    async def store(self, session: AsyncClientSession) -> None:
+        """Keep the answer.
+
+        Two requests with one key that run at once meet here: the unique id makes one of them start over,
+        and then find what the other stored.
+        """
+        document: dict[str, Any] = self.model_dump(exclude={"id"}) | {"_id": self.id}
+        await self.get_pymongo_collection().insert_one(document, session=session)
