@@ -13,6 +13,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import (
     ConnectionFailure,
+    DuplicateKeyError,
     ExecutionTimeout,
     PyMongoError,
     ServerSelectionTimeoutError,
@@ -86,6 +87,7 @@ class Database:
 
         Raises:
             NoPrimary, DeadlineExceeded, DependencyUnavailable: the outcome is unknown.
+            DuplicateKeyError: a unique index refused; nothing happened.
         """
         seconds = self._settings.transaction_deadline_seconds if deadline is None else deadline
         try:
@@ -97,6 +99,8 @@ class Database:
                         write_concern=WriteConcern("majority", j=True),
                         read_preference=ReadPreference.PRIMARY,
                     )
+        except DuplicateKeyError:
+            raise
         except PyMongoError as error:
             raise as_domain_error(error) from error
 
@@ -105,12 +109,17 @@ class Database:
         roles = {"RSPrimary": "primary", "RSSecondary": "secondary"}
         servers = self.client.topology_description.server_descriptions().values()
         return [
-            {"address": f"{server.address[0]}:{server.address[1]}", "role": roles.get(server.server_type_name, "unknown")}
+            {
+                "address": f"{server.address[0]}:{server.address[1]}",
+                "role": roles.get(server.server_type_name, "unknown"),
+            }
             for server in servers
         ]
 
 
-async def create_collections_and_indexes(database: AsyncDatabase[Document_], documents: Sequence[type[Document]]) -> None:
+async def create_collections_and_indexes(
+    database: AsyncDatabase[Document_], documents: Sequence[type[Document]]
+) -> None:
     """Make every collection and index that is missing; running it again changes nothing."""
     present = set(await database.list_collection_names())
     for document in documents:

@@ -1,23 +1,22 @@
 """Says what can go wrong in the domain, without a word of HTTP.
 
-    BookstoreError                      code, a sentence for people, data
-    ├── NotFound                        there is no such thing, or it isn't yours to see
-    ├── Gone                            it was there and was archived
-    ├── AuthenticationRequired          no token
-    ├── InvalidToken                    a token that doesn't hold
-    ├── PermissionDenied                seen, but not to be changed by you
-    ├── MalformedJson, UnsupportedMediaType, PayloadTooLarge
-    ├── InvalidInput                    fields at fault, each with a pointer
-    ├── CursorInvalid
-    ├── IdempotencyKeyReused            the key belongs to another request
-    ├── IdempotencyInProgress           the first request with this key still runs
-    ├── PreconditionFailed, PreconditionRequired
-    ├── Conflict                        the state of things forbids it
-    │   ├── IsbnTaken, CategoryInUse, InsufficientStock
-    ├── Overloaded                      shed, to keep the rest fast
-    ├── DependencyUnavailable           nothing is known of the outcome
-    │   └── NoPrimary
-    └── DeadlineExceeded
+BookstoreError                      code, a sentence for people, data
+├── NotFound                        there is no such thing, or it isn't yours to see
+├── Gone                            it was there and was archived
+├── AuthenticationRequired          no token
+├── InvalidToken                    a token that doesn't hold
+├── PermissionDenied                seen, but not to be changed by you
+├── MalformedJson, UnsupportedMediaType, PayloadTooLarge
+├── InvalidInput                    fields at fault, each with a pointer
+├── CursorInvalid
+├── IdempotencyKeyReused            the key belongs to another request
+├── PreconditionFailed, PreconditionRequired
+├── Conflict                        the state of things forbids it
+│   ├── IsbnTaken, CategoryInUse, InsufficientStock
+├── Overloaded                      shed, to keep the rest fast
+├── DependencyUnavailable           nothing is known of the outcome
+│   └── NoPrimary
+└── DeadlineExceeded
 """
 
 from collections.abc import Mapping, Sequence
@@ -94,10 +93,6 @@ class CursorInvalid(BookstoreError):
 
 class IdempotencyKeyReused(BookstoreError):
     code = "idempotency_key_reused"
-
-
-class IdempotencyInProgress(BookstoreError):
-    code = "idempotency_in_progress"
 
 
 class PreconditionFailed(BookstoreError):

@@ -42,9 +42,7 @@ class RowInput(BookInput):
         return cover
 
 
-def record_of(
-    fields: RowInput, *, line: int, source: str, offer: Offer, notes: tuple[Note, ...] = ()
-) -> BookRecord:
+def record_of(fields: RowInput, *, line: int, source: str, offer: Offer, notes: tuple[Note, ...] = ()) -> BookRecord:
     """Return the record that these checked fields make; `offer` is what a new book starts with."""
     rating = fields.rating
     return BookRecord(

@@ -186,5 +186,3 @@ def _identity(fields: RowInput) -> str:
         return fields.isbn13
     parts = (fields.title, *fields.authors, fields.language or "", fields.format or "")
     return blake2b("\x1f".join(parts).casefold().encode(), digest_size=10).hexdigest()
-
-

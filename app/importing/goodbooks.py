@@ -17,7 +17,9 @@ from app.importing.records import BookRecord, Note, Row, RowFailure, WrongFile
 from app.importing.titles import split_title
 from app.schemas.fields import isbn10_of, parse_isbn
 
-NEEDED: Final = frozenset({"book_id", "isbn", "isbn13", "authors", "title", "original_publication_year", "language_code"})
+NEEDED: Final = frozenset(
+    {"book_id", "isbn", "isbn13", "authors", "title", "original_publication_year", "language_code"}
+)
 """The columns by which the format is known; ratings and covers are read where they are there."""
 
 _ID: Final = re.compile(r"\d{1,12}")

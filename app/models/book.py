@@ -27,6 +27,7 @@ class SearchFields(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     terms: list[str] = []
+    named: Annotated[int, Field(description="How many leading terms name it: not from prose, not a number")] = 0
     title: str = ""
     authors: str = ""
     series: str = ""
@@ -106,13 +107,111 @@ class Book(Document):
         return {document["_id"]: BookView.model_validate(document) async for document in cursor}
 
     @classmethod
-    async def page(
-        cls, query: Query, *, sort: Sequence[tuple[str, int]], limit: int
-    ) -> list[dict[str, Any]]:
+    async def page(cls, query: Query, *, sort: Sequence[tuple[str, int]], limit: int) -> list[dict[str, Any]]:
         """Return up to `limit` live books that match, as documents with the public fields and those sorted by."""
-        projection = PUBLIC_FIELDS | {field.partition(".")[0]: 1 for field, _ in sort} | {"search.title": 1}
+        projection = PUBLIC_FIELDS | {field: 1 for field, _ in sort if "." not in field or field == "search.title"}
         cursor = cls.get_pymongo_collection().find({**LIVE, **query}, projection).sort(list(sort)).limit(limit)
         return await cursor.to_list(limit)
+
+    @classmethod
+    async def sharing_anything(cls, book: BookView, *, at_most: int) -> list[dict[str, Any]]:
+        """Return the most popular live books of its series, by its authors, and in its categories: so many of each."""
+        found: dict[str, dict[str, Any]] = {}
+        own = await cls.get_pymongo_collection().find_one({"_id": book.id}, {"search": 1, "category_path": 1})
+        keys = (own or {}).get("search", {})
+        ties: list[Query] = [
+            {"search.series_key": keys.get("series_key")},
+            {"search.author_keys": {"$in": keys.get("author_keys", [])}},
+            {"category_path": {"$in": [category.id for category in book.categories]}},
+        ]
+        for tie in ties if book.series else ties[1:]:
+            cursor = (
+                cls.get_pymongo_collection()
+                .find({**LIVE, **tie, "_id": {"$ne": book.id}}, PUBLIC_FIELDS | {"popularity": 1})
+                .sort([("popularity", DESCENDING), ("_id", DESCENDING)])
+                .limit(at_most)
+            )
+            found |= {document["_id"]: document async for document in cursor}
+        return list(found.values())
+
+    async def put(self, session: AsyncClientSession) -> None:
+        """Write the book whole, new or not, within a transaction that read it.
+
+        Raises:
+            DuplicateKeyError: another book has its ISBN or source.
+        """
+        document = self.model_dump(mode="python", by_alias=True, exclude={"id"}) | {"_id": self.id}
+        await self.get_pymongo_collection().replace_one({"_id": self.id}, document, upsert=True, session=session)
+
+    @classmethod
+    async def counts_by_category(
+        cls, *, below: str | None = None, session: AsyncClientSession | None = None
+    ) -> dict[str, int]:
+        """Return how many live books each category (or each one on the paths through one) holds, with all below it."""
+        pipeline: list[dict[str, Any]] = [
+            {"$match": {"category_path": below, **LIVE} if below else LIVE},
+            {"$project": {"_id": 0, "category_path": 1}},
+            {"$unwind": "$category_path"},
+            {"$group": {"_id": "$category_path", "count": {"$sum": 1}}},
+        ]
+        cursor = await cls.get_pymongo_collection().aggregate(pipeline, session=session)
+        return {row["_id"]: row["count"] async for row in cursor}
+
+    @classmethod
+    async def any_in_category(cls, category_id: str, session: AsyncClientSession) -> bool:
+        """Tell whether a live book stands in the category or below it."""
+        found = await cls.get_pymongo_collection().find_one(
+            {"category_path": category_id, **LIVE}, {"_id": 1}, session=session
+        )
+        return found is not None
+
+    @classmethod
+    async def relabel(cls, ref: CategoryRef) -> int:
+        """Give the category's new slug and name to every book that stands in it; return how many books that changed."""
+        stale = {
+            "categories": {
+                "$elemMatch": {"id": ref.id, "$or": [{"slug": {"$ne": ref.slug}}, {"name": {"$ne": ref.name}}]}
+            }
+        }
+        result = await cls.get_pymongo_collection().update_many(
+            {"category_path": ref.id, **stale},
+            {"$set": {"categories.$[one].slug": ref.slug, "categories.$[one].name": ref.name}},
+            array_filters=[{"one.id": ref.id}],
+        )
+        return result.modified_count
+
+    @classmethod
+    async def reshelve(cls, paths: Mapping[str, list[CategoryId]], moved: str) -> int:
+        """Work out `category_path` anew for the books below a category that moved; return how many books that changed.
+
+        `paths` gives every category's path by its id.
+        """
+        collection = cls.get_pymongo_collection()
+        combinations = await collection.distinct("categories.id", {"category_path": moved})
+        changed = 0
+        async for book in collection.find({"categories.id": {"$in": combinations}}, {"categories.id": 1}):
+            path = sorted({step for one in book["categories"] for step in paths.get(one["id"], [])})
+            result = await collection.update_one(
+                {"_id": book["_id"], "category_path": {"$ne": path}}, {"$set": {"category_path": path}}
+            )
+            changed += result.modified_count
+        return changed
+
+    @classmethod
+    async def set_availability(
+        cls, book_id: str, availability: Availability, *, at: datetime, session: AsyncClientSession
+    ) -> bool:
+        """Show shoppers another availability; tell whether it is another one."""
+        result = await cls.get_pymongo_collection().update_one(
+            {"_id": book_id, "availability": {"$ne": availability.value}},
+            {"$set": {"availability": availability.value, "updated_at": at}},
+            session=session,
+        )
+        return result.modified_count == 1
+
+    def view(self) -> BookView:
+        """Return it as everybody sees it."""
+        return BookView.model_validate(self, from_attributes=True)
 
     @classmethod
     async def count_matching(cls, query: Query, *, at_most: int) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from beanie import Document
 from pydantic import Field
@@ -10,6 +10,7 @@ from pymongo import ASCENDING, IndexModel
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from app.ids import CATEGORY, CategoryId, new_id
+from app.schemas.book import CategoryRef
 
 
 class Category(Document):
@@ -65,6 +66,15 @@ class Category(Document):
         """Tell whether another category hangs below it."""
         return await cls.find_one({"parent_id": category_id}, session=session) is not None
 
-    def ref(self) -> dict[str, Any]:
+    def ref(self) -> CategoryRef:
         """Return what books keep of it."""
-        return {"id": self.id, "slug": self.slug, "name": self.name}
+        return CategoryRef(id=self.id, slug=self.slug, name=self.name)
+
+    async def put(self, session: AsyncClientSession) -> None:
+        """Write the category whole, new or not, within a transaction that read it.
+
+        Raises:
+            DuplicateKeyError: another category has its slug.
+        """
+        document = self.model_dump(by_alias=True, exclude={"id"}) | {"_id": self.id}
+        await self.get_pymongo_collection().replace_one({"_id": self.id}, document, upsert=True, session=session)

@@ -35,11 +35,20 @@ class IdempotencyKey(Document):
         """Return what was answered under the key."""
         return await cls.find_one({"_id": key_id}, session=session)
 
-    async def store(self, session: AsyncClientSession) -> None:
-        """Keep the answer.
+    @classmethod
+    async def claim(cls, key_id: str, fingerprint: str, *, at: datetime, session: AsyncClientSession) -> None:
+        """Take the key before doing the work.
 
-        Two requests with one key that run at once meet here: the unique id makes one of them start over,
-        and then find what the other stored.
+        Two requests with one key that run at once meet here: the unique id makes the later one start over,
+        and then find what the first stored.
         """
-        document: dict[str, Any] = self.model_dump(exclude={"id"}) | {"_id": self.id}
-        await self.get_pymongo_collection().insert_one(document, session=session)
+        blank = {"fingerprint": fingerprint, "status": 0, "headers": {}, "body": b"", "created_at": at}
+        await cls.get_pymongo_collection().insert_one({"_id": key_id} | blank, session=session)
+
+    @classmethod
+    async def store_answer(
+        cls, key_id: str, *, status: int, headers: dict[str, str], body: bytes, session: AsyncClientSession
+    ) -> None:
+        """Keep the answer under the claimed key."""
+        answer: dict[str, Any] = {"status": status, "headers": headers, "body": body}
+        await cls.get_pymongo_collection().update_one({"_id": key_id}, {"$set": answer}, session=session)

@@ -155,34 +155,3 @@ class BatchView(BaseModel):
 
     data: list[BookView]
     missing: list[str]
-
-
-class BookFilters(BaseModel):
-    """What a list of books is narrowed to. Values within one filter mean OR, filters among themselves AND."""
-
-    model_config = ConfigDict(frozen=True)
-
-    category: tuple[str, ...] = ()
-    author: tuple[str, ...] = ()
-    language: tuple[str, ...] = ()
-    publisher: tuple[str, ...] = ()
-    format: tuple[Format, ...] = ()
-    series: tuple[str, ...] = ()
-    price_min: int | None = None
-    price_max: int | None = None
-    rating_min: float | None = None
-    published_from: int | None = None
-    published_to: int | None = None
-    in_stock: bool | None = None
-
-
-class BookSort(StrEnum):
-    """The fields that books can be sorted by."""
-
-    TITLE = "title"
-    PRICE = "price"
-    PUBLISHED_YEAR = "published_year"
-    RATING = "rating"
-    POPULARITY = "popularity"
-    CREATED_AT = "created_at"
-

@@ -1,0 +1,1 @@
+"""Finds books for words as people type them: understanding, vocabulary, ranking, facets, suggestions."""

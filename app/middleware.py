@@ -1,0 +1,140 @@
+"""Stands around every request: its id, deadline, limits and measurements. Pure ASGI, so that nothing is copied."""
+
+import asyncio
+import re
+from collections.abc import Mapping
+from typing import Final
+
+import orjson
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app import clock
+from app.ids import new_id
+from app.problems import problem_response
+from app.settings import Settings
+from app.telemetry import IN_FLIGHT, LATENCY, REQUESTS, SHED, logger
+
+MAX_JSON_BYTES: Final = 64 * 1024
+_WELL_FORMED_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=-]{8,128}")
+_BODY_METHODS: Final = frozenset({"POST", "PUT", "PATCH"})
+_UNLIMITED: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+
+
+class Gate:
+    """The outermost layer of the application."""
+
+    def __init__(self, app: ASGIApp, *, settings: Settings) -> None:
+        """Wrap the application."""
+        self._app = app
+        self._settings = settings
+        self._in_flight = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request in, watch it, and answer in its place where it may not go on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        visit = _Visit(scope, send)
+        if self._in_flight >= self._settings.max_concurrent_requests and visit.path not in _UNLIMITED:
+            SHED.inc()
+            await visit.refuse("overloaded", "Too many requests at once; try again shortly.", receive)
+            return
+        self._in_flight += 1
+        IN_FLIGHT.inc()
+        try:
+            async with asyncio.timeout(self._settings.request_deadline_seconds):
+                body = await _checked_body(visit, receive)
+                if body is not None:
+                    await self._app(scope, body, visit.send)
+        except TimeoutError:
+            await visit.refuse("deadline_exceeded", "This took too long; the outcome is unknown.", receive)
+        except Exception:
+            logger.exception("unhandled error", extra={"request_id": visit.request_id, "path": visit.path})
+            await visit.refuse("internal_error", "Something broke on our side; we have a record of it.", receive)
+        finally:
+            self._in_flight -= 1
+            IN_FLIGHT.dec()
+            visit.record()
+
+
+class _Visit:
+    """One request on its way through."""
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self.started_at = clock.monotonic()
+        self.scope = scope
+        self.status: int | None = None
+        self._send = send
+        self.path: str = scope["path"]
+        self.headers: Mapping[bytes, bytes] = dict(scope["headers"])
+        given = self.headers.get(b"x-request-id", b"")
+        self.request_id = given.decode() if _WELL_FORMED_ID.fullmatch(given) else new_id("req")
+        scope.setdefault("state", {})["request_id"] = self.request_id
+        if len(self.path) > 1 and self.path.endswith("/"):
+            scope["original_path"] = self.path
+            scope["path"] = self.path.rstrip("/") or "/"
+            scope["raw_path"] = scope["path"].encode()
+
+    async def send(self, message: Message) -> None:
+        """Pass a message on, with the request's id on the answer's head."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message["headers"] = [*message["headers"], (b"x-request-id", self.request_id.encode())]
+        await self._send(message)
+
+    async def refuse(self, code: str, detail: str, receive: Receive) -> None:
+        """Answer with a problem, unless an answer has begun."""
+        if self.status is not None:
+            return
+        response = problem_response(code=code, detail=detail, path=self.path, request_id=self.request_id)
+        await response(self.scope, receive, self.send)
+
+    def record(self) -> None:
+        """Count and time the request under its route's template, so that ids don't multiply the series."""
+        route = getattr(self.scope.get("route"), "path", "none")
+        REQUESTS.labels(self.scope["method"], route, str(self.status or 0)).inc()
+        LATENCY.labels(route).observe(clock.monotonic() - self.started_at)
+
+
+async def _checked_body(visit: _Visit, receive: Receive) -> Receive | None:
+    """Return what the application reads the body from; None where the request was refused for its body."""
+    if visit.scope["method"] not in _BODY_METHODS:
+        return receive
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        chunks.append(message.get("body", b""))
+        size += len(chunks[-1])
+        if size > MAX_JSON_BYTES:
+            await visit.refuse("payload_too_large", "The body is larger than 64 KiB.", receive)
+            return None
+        if not message.get("more_body", False):
+            break
+    body = b"".join(chunks)
+    media_type = visit.headers.get(b"content-type", b"").split(b";")[0].strip().lower()
+    if body and not (media_type == b"application/json" or media_type.endswith(b"+json")):
+        await visit.refuse("unsupported_media_type", "Send the body as application/json.", receive)
+        return None
+    if body:
+        try:
+            orjson.loads(body)
+        except orjson.JSONDecodeError as error:
+            await visit.refuse("malformed_json", f"The body is not valid JSON: {error}", receive)
+            return None
+    return _replay(body, receive)
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    sent = False
+
+    async def replay() -> Message:
+        nonlocal sent
+        if sent:
+            return await receive()
+        sent = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay

@@ -1,0 +1,185 @@
+"""Turns errors into problem documents (RFC 9457): the one table that knows which error is which status."""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Final
+
+import orjson
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from pymongo.errors import PyMongoError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.database import as_domain_error
+from app.errors import BookstoreError, FieldError, PreconditionFailed
+from app.telemetry import logger
+
+MEDIA_TYPE: Final = "application/problem+json"
+
+STATUS: Final[Mapping[str, int]] = {
+    "malformed_json": 400,
+    "cursor_invalid": 400,
+    "bad_request": 400,
+    "idempotency_key_missing": 400,
+    "webhook_signature_invalid": 400,
+    "authentication_required": 401,
+    "invalid_credentials": 401,
+    "invalid_token": 401,
+    "token_revoked": 401,
+    "payment_declined": 402,
+    "permission_denied": 403,
+    "not_found": 404,
+    "method_not_allowed": 405,
+    "conflict": 409,
+    "email_taken": 409,
+    "username_taken": 409,
+    "isbn_taken": 409,
+    "category_in_use": 409,
+    "review_exists": 409,
+    "insufficient_stock": 409,
+    "price_changed": 409,
+    "cart_empty": 409,
+    "invalid_transition": 409,
+    "refund_exceeds_captured": 409,
+    "idempotency_in_progress": 409,
+    "gone": 410,
+    "precondition_failed": 412,
+    "payload_too_large": 413,
+    "unsupported_media_type": 415,
+    "validation_error": 422,
+    "idempotency_key_reused": 422,
+    "precondition_required": 428,
+    "rate_limited": 429,
+    "internal_error": 500,
+    "no_primary": 503,
+    "dependency_unavailable": 503,
+    "overloaded": 503,
+    "payment_gateway_unavailable": 503,
+    "deadline_exceeded": 504,
+}
+"""Every code and its status. docs/errors.md is generated from here."""
+
+RETRYABLE: Final = frozenset(
+    {"idempotency_in_progress", "rate_limited", "no_primary", "dependency_unavailable", "overloaded",
+     "payment_gateway_unavailable", "deadline_exceeded"}
+)  # fmt: skip
+
+_CODE_OF_FRAMEWORK_STATUS: Final = {404: "not_found", 405: "method_not_allowed", 413: "payload_too_large"}
+
+
+class ProblemField(BaseModel):
+    """One field at fault."""
+
+    pointer: str = Field(description="RFC 6901 pointer into the body, or `?name` for a parameter")
+    code: str
+    detail: str
+
+
+class Problem(BaseModel):
+    """What went wrong, for people and for programs."""
+
+    type: str = Field(examples=["/docs/errors#not_found"])
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str = Field(examples=["not_found"])
+    request_id: str
+    retryable: bool = Field(description="Whether the same request may succeed when sent again")
+    errors: list[ProblemField] | None = None
+
+
+def problem_response(
+    *,
+    code: str,
+    detail: str,
+    path: str,
+    request_id: str,
+    fields: Sequence[FieldError] = (),
+    data: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Return the problem document for a code of the table."""
+    status = STATUS[code]
+    document: dict[str, Any] = {
+        "type": f"/docs/errors#{code}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "instance": path,
+        "code": code,
+        "request_id": request_id,
+        "retryable": code in RETRYABLE,
+        **(data or {}),
+    }
+    if fields:
+        document["errors"] = [{"pointer": f.pointer, "code": f.code, "detail": f.detail} for f in fields]
+    out = {"Cache-Control": "no-store", **(headers or {})}
+    if status == HTTPStatus.UNAUTHORIZED:
+        out["WWW-Authenticate"] = 'Bearer realm="bookstore"' + (
+            ', error="invalid_token"' if code != "authentication_required" else ""
+        )
+    if code in RETRYABLE:
+        out.setdefault("Retry-After", "1")
+    return Response(orjson.dumps(document), status_code=status, media_type=MEDIA_TYPE, headers=out)
+
+
+def _respond(request: Request, error: BookstoreError, headers: Mapping[str, str] | None = None) -> Response:
+    extra = {"ETag": error.etag} if isinstance(error, PreconditionFailed) else {}
+    return problem_response(
+        code=error.code,
+        detail=error.detail,
+        path=request.scope.get("original_path", request.url.path),
+        request_id=request.scope["state"]["request_id"],
+        fields=error.fields,
+        data=error.data,
+        headers={**extra, **(headers or {})},
+    )
+
+
+def _pointer(location: Sequence[str | int]) -> str:
+    where, *rest = location
+    if where == "body":
+        return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in rest)
+    return f"?{'.'.join(map(str, rest))}" if where == "query" else f"{where}:{'.'.join(map(str, rest))}"
+
+
+class _Refusal(BookstoreError):
+    """A refusal of the framework's own, under one of our codes."""
+
+    def __init__(self, code: str, detail: str, fields: Sequence[FieldError] = ()) -> None:
+        super().__init__(detail)
+        self.code = code  # type: ignore[misc]  # the one class whose code is known per instance
+        self.fields = fields
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of the application a problem document."""
+
+    @app.exception_handler(BookstoreError)
+    async def _domain(request: Request, error: BookstoreError) -> Response:
+        return _respond(request, error)
+
+    @app.exception_handler(PyMongoError)
+    async def _database(request: Request, error: PyMongoError) -> Response:
+        logger.warning("database error", extra={"error": type(error).__name__, "detail": str(error)[:500]})
+        return _respond(request, as_domain_error(error))
+
+    @app.exception_handler(RequestValidationError)
+    async def _validation(request: Request, error: RequestValidationError) -> Response:
+        fields = [FieldError(_pointer(e["loc"]), e["type"], e["msg"]) for e in error.errors()]
+        if any(e["type"] == "json_invalid" for e in error.errors()):
+            return _respond(request, _Refusal("malformed_json", "The body is not valid JSON."))
+        return _respond(request, _Refusal("validation_error", "Some fields are not valid; see errors.", fields))
+
+    @app.exception_handler(HTTPException)
+    async def _framework(request: Request, error: HTTPException) -> Response:
+        code = _CODE_OF_FRAMEWORK_STATUS.get(error.status_code, "bad_request")
+        detail = {
+            "not_found": "There is nothing at this path.",
+            "method_not_allowed": "This path doesn't know that method; see Allow.",
+        }.get(code, str(error.detail))
+        return _respond(request, _Refusal(code, detail), error.headers)

@@ -1,0 +1,23 @@
+"""Says in the OpenAPI document which problems an endpoint may answer."""
+
+from http import HTTPStatus
+from typing import Any, Final
+
+from app.problems import MEDIA_TYPE
+
+Responses = dict[int | str, dict[str, Any]]
+
+_SCHEMA: Final = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+
+
+def problems(*statuses: int) -> Responses:
+    """Return the documentation of problem documents with these statuses."""
+    return {status: {"description": HTTPStatus(status).phrase, "content": _SCHEMA} for status in statuses}
+
+
+EVERYWHERE: Final = problems(400, 404, 405, 422, 429, 500, 503, 504)
+READ: Final = problems(404) | {304: {"description": "Not modified"}}
+LISTED: Final = problems(400) | {304: {"description": "Not modified"}}
+STAFF_READ: Final = problems(401, 403)
+STAFF_WRITE: Final = problems(401, 403, 413, 415)
+GUARDED: Final = STAFF_WRITE | problems(404, 412, 428)

@@ -1,0 +1,44 @@
+"""Probes, metrics and the state of things over HTTP."""
+
+from fastapi import APIRouter, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from app.answers import private
+from app.dependencies import Shop
+from app.problems import problem_response
+from app.routers.responses import problems
+from app.services import health
+
+probes = APIRouter(tags=["system"])
+router = APIRouter(tags=["system"])
+
+
+@probes.get("/healthz")
+async def alive() -> dict[str, str]:
+    """Tell that the process is alive."""
+    return {"status": "alive"}
+
+
+@probes.get("/readyz", responses=problems(503))
+async def ready(request: Request, shop: Shop) -> Response:
+    """Tell whether this process takes requests: it has started and isn't draining. Says nothing of the database."""
+    if shop.draining:
+        return problem_response(
+            code="overloaded",
+            detail="This replica is about to stop.",
+            path=request.url.path,
+            request_id=request.scope["state"]["request_id"],
+        )
+    return Response(b'{"status":"ready"}', media_type="application/json")
+
+
+@probes.get("/metrics", response_class=Response)
+async def metrics() -> Response:
+    """Return the process's metrics as Prometheus text."""
+    return Response(generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+@router.get("/status", response_model=health.Status)
+async def status(request: Request, shop: Shop) -> Response:
+    """Tell how each dependency is, and what works meanwhile."""
+    return private(request, await health.status_of(shop.settings, shop.database))

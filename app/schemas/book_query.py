@@ -1,0 +1,64 @@
+"""Shapes what a client may ask of lists of books."""
+
+from enum import StrEnum
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.money import MAX_AMOUNT
+from app.schemas.book import Format
+from app.schemas.fields import Language, Line
+
+Include = Literal["total"]
+_Reference = Annotated[Line, Field(max_length=200)]
+
+
+class ListQuery(BaseModel):
+    """Which part of a list."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    limit: Annotated[int, Field(ge=1, le=100)] = 20
+    cursor: Annotated[str | None, Field(max_length=2048, description="`next_cursor` of the page before")] = None
+    include: Annotated[list[Include], Field(max_length=1, description="`total` adds the count")] = []
+
+
+class BookFilters(ListQuery):
+    """What a list of books is narrowed to: values of one filter mean OR, filters among themselves AND."""
+
+    category: Annotated[list[_Reference], Field(max_length=20, description="Id or slug, with all below it")] = []
+    author: Annotated[list[_Reference], Field(max_length=20)] = []
+    language: Annotated[list[Language], Field(max_length=20)] = []
+    publisher: Annotated[list[_Reference], Field(max_length=20)] = []
+    format: Annotated[list[Format], Field(max_length=4)] = []
+    series: Annotated[list[_Reference], Field(max_length=20)] = []
+    price_min: Annotated[int | None, Field(ge=0, le=MAX_AMOUNT, description="Minor units")] = None
+    price_max: Annotated[int | None, Field(ge=0, le=MAX_AMOUNT, description="Minor units")] = None
+    rating_min: Annotated[float | None, Field(ge=0, le=5, allow_inf_nan=False)] = None
+    published_from: Annotated[int | None, Field(ge=-3000, le=2100)] = None
+    published_to: Annotated[int | None, Field(ge=-3000, le=2100)] = None
+    in_stock: bool | None = None
+
+
+class BookSort(StrEnum):
+    """The fields that books can be sorted by."""
+
+    TITLE = "title"
+    PRICE = "price"
+    PUBLISHED_YEAR = "published_year"
+    RATING = "rating"
+    POPULARITY = "popularity"
+    CREATED_AT = "created_at"
+
+
+_FIELD: Final = f"-?({'|'.join(BookSort)})"
+SORT_PATTERN: Final = f"^{_FIELD}(,{_FIELD}){{0,2}}$"
+
+
+class BookListQuery(BookFilters):
+    """Asks for a list of books."""
+
+    sort: Annotated[
+        str,
+        Field(pattern=SORT_PATTERN, description="Up to three fields, `-` for descending", examples=["-rating,price"]),
+    ] = "-popularity"

@@ -1,0 +1,162 @@
+"""Keeps the catalogue: staff create, replace, patch and archive books."""
+
+from typing import Any
+
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.errors import DuplicateKeyError
+
+from app import clock
+from app.conditional import body_of, etag_of, require_match
+from app.database import Database
+from app.errors import FieldError, Gone, InvalidInput, IsbnTaken, NotFound
+from app.idempotency import Answer, Once
+from app.merge_patch import apply_patch
+from app.models.book import Book
+from app.models.category import Category
+from app.models.inventory import Inventory
+from app.schemas.book import BookInput, BookView
+from app.search.text import index_fields
+from app.search.vocabulary import note_terms
+
+
+async def create_book(database: Database, given: BookInput, *, once: Once[BookView]) -> Answer:
+    """Add a book with an empty stock; with an idempotency key, a repeat gives the first answer.
+
+    Raises:
+        IsbnTaken: another book has the ISBN.
+        InvalidInput: a category that there isn't.
+    """
+
+    async def work(session: AsyncClientSession) -> BookView:
+        moment = clock.now()
+        book = Book(**await _stored_fields(given, session), created_at=moment, updated_at=moment)
+        await _write(book, session)
+        await Inventory(id=book.id, updated_at=moment).insert(session=session)
+        return book.view()
+
+    return await once.perform(database, work)
+
+
+async def replace_book(
+    database: Database, book_id: str, given: BookInput, *, if_match: str | None, once: Once[BookView]
+) -> Answer:
+    """Replace every writable field of a book that the client saw as it is.
+
+    Raises:
+        NotFound, Gone: there is no such book any more.
+        PreconditionRequired, PreconditionFailed: the client didn't see its current state.
+        IsbnTaken, InvalidInput: as for `create_book`.
+    """
+
+    async def work(session: AsyncClientSession) -> BookView:
+        book = await _seen_book(book_id, if_match, session)
+        return await _rewrite(book, given, session)
+
+    return await once.perform(database, work)
+
+
+async def patch_book(
+    database: Database, book_id: str, patch: dict[str, Any], *, if_match: str | None, once: Once[BookView]
+) -> Answer:
+    """Change some fields of a book by a JSON merge patch (RFC 7396).
+
+    Raises:
+        InvalidInput: the patched book isn't valid; otherwise as `replace_book`.
+    """
+
+    async def work(session: AsyncClientSession) -> BookView:
+        book = await _seen_book(book_id, if_match, session)
+        writable = _writable(book)
+        # One ISBN is derived from the other: a patch of one must not be held against the other's old value.
+        if "isbn13" in patch or "isbn10" in patch:
+            writable |= {"isbn13": None, "isbn10": None}
+        given = apply_patch(BookInput, writable, patch)
+        return await _rewrite(book, given, session)
+
+    return await once.perform(database, work)
+
+
+async def archive_book(database: Database, book_id: str, *, if_match: str | None, once: Once[None]) -> Answer:
+    """Take a book out of the catalogue; orders keep their copy of it.
+
+    Raises:
+        NotFound, Gone, PreconditionRequired, PreconditionFailed: as for `replace_book`.
+    """
+
+    async def work(session: AsyncClientSession) -> None:
+        book = await _seen_book(book_id, if_match, session)
+        moment = clock.now()
+        await book.model_copy(update={"archived_at": moment, "updated_at": moment}).put(session)
+
+    return await once.perform(database, work)
+
+
+async def remove_cover(database: Database, book_id: str, *, if_match: str | None, once: Once[None]) -> Answer:
+    """Take a book's cover away.
+
+    Raises:
+        NotFound, Gone, PreconditionRequired, PreconditionFailed: as for `replace_book`.
+    """
+
+    async def work(session: AsyncClientSession) -> None:
+        book = await _seen_book(book_id, if_match, session)
+        await book.model_copy(update={"cover": None, "updated_at": clock.now()}).put(session)
+
+    return await once.perform(database, work)
+
+
+def _writable(book: Book) -> dict[str, Any]:
+    fields = book.model_dump(mode="json", include=set(BookInput.model_fields))
+    return fields | {"categories": [category.id for category in book.categories]}
+
+
+async def _seen_book(book_id: str, if_match: str | None, session: AsyncClientSession) -> Book:
+    book = await Book.of_id(book_id, session)
+    if book is None:
+        raise NotFound("There is no such book.")
+    if book.archived_at is not None:
+        raise Gone("This book is not sold any more.")
+    require_match(if_match, etag_of(body_of(book.view())))
+    return book
+
+
+async def _rewrite(book: Book, given: BookInput, session: AsyncClientSession) -> BookView:
+    changed = book.model_copy(update=await _stored_fields(given, session) | {"updated_at": clock.now()})
+    await _write(changed, session)
+    return changed.view()
+
+
+async def _write(book: Book, session: AsyncClientSession) -> None:
+    try:
+        await book.put(session)
+    except DuplicateKeyError as error:
+        raise IsbnTaken("Another book has this ISBN.") from error
+    await note_terms(book.search.terms, session)
+
+
+async def _stored_fields(given: BookInput, session: AsyncClientSession) -> dict[str, Any]:
+    categories = await Category.of_references(given.categories, session) if given.categories else []
+    by_reference = {category.id: category for category in categories} | {c.slug: c for c in categories}
+    unknown = [
+        FieldError(f"/categories/{index}", "unknown_category", "There is no such category.")
+        for index, reference in enumerate(given.categories)
+        if reference not in by_reference
+    ]
+    if unknown:
+        raise InvalidInput(*unknown)
+    chosen = list({by_reference[reference].id: by_reference[reference] for reference in given.categories}.values())
+    fields = {name: getattr(given, name) for name in BookInput.model_fields if name != "categories"}
+    return fields | {
+        "categories": [category.ref() for category in chosen],
+        "category_path": sorted({step for category in chosen for step in category.path}),
+        "search": index_fields(
+            title=given.title,
+            subtitle=given.subtitle,
+            series_name=given.series.name if given.series else None,
+            authors=given.authors,
+            publisher=given.publisher,
+            description=given.description,
+            isbn13=given.isbn13,
+            isbn10=given.isbn10,
+        ),
+    }

@@ -1,0 +1,72 @@
+"""Tells how the program's dependencies are, and what works meanwhile."""
+
+import asyncio
+from typing import Literal
+
+from pydantic import BaseModel
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from app.database import Database, ping
+from app.settings import Settings
+
+_PATIENCE_SECONDS = 0.5
+
+State = Literal["up", "down"]
+
+
+class Dependency(BaseModel):
+    """One server that the program needs, and what works while it is in this state."""
+
+    name: str
+    state: State
+    members: list[dict[str, str]] | None = None
+    works: str
+
+
+class Status(BaseModel):
+    """How everything is, as this replica sees it."""
+
+    replica: str
+    dependencies: list[Dependency]
+
+
+async def status_of(settings: Settings, database: Database) -> Status:
+    """Ask every dependency, at once and with little patience; never fails."""
+    primary, cache, broker = await asyncio.gather(
+        ping(database, seconds=_PATIENCE_SECONDS),
+        _redis_answers(settings.cache_url.get_secret_value()),
+        _redis_answers(settings.broker_url.get_secret_value()),
+    )
+    return Status(
+        replica=settings.process_name,
+        dependencies=[
+            Dependency(
+                name="mongodb",
+                state="up" if primary else "down",
+                members=await database.state(),
+                works="everything" if primary else "answers that the load balancer still holds; writes answer 503",
+            ),
+            Dependency(
+                name="redis-cache",
+                state="up" if cache else "down",
+                works="everything" if cache else "everything; reads go to MongoDB and are slower",
+            ),
+            Dependency(
+                name="redis-broker",
+                state="up" if broker else "down",
+                works="everything" if broker else "everything but background work, which waits",
+            ),
+        ],
+    )
+
+
+async def _redis_answers(url: str) -> bool:
+    client: Redis = Redis.from_url(url, socket_timeout=_PATIENCE_SECONDS, socket_connect_timeout=_PATIENCE_SECONDS)
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            return bool(await client.ping())
+    except (RedisError, OSError, TimeoutError):
+        return False
+    finally:
+        await client.aclose()

@@ -1,0 +1,232 @@
+"""Keeps the tree of categories: staff create, change, move and delete them; everybody sees them with counts."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.errors import DuplicateKeyError
+
+from app import clock
+from app.conditional import body_of, etag_of, require_match
+from app.database import Database
+from app.errors import CategoryInUse, Conflict, FieldError, InvalidInput, NotFound
+from app.ids import CategoryId
+from app.idempotency import Answer, Once
+from app.merge_patch import apply_patch
+from app.models.book import Book
+from app.models.category import Category
+from app.schemas.category import CategoryInput, CategoryView
+from app.search.text import tokens
+
+MAX_DEPTH = 8
+
+
+async def category_tree() -> list[CategoryView]:
+    """Return the roots by name, each with everything below it."""
+    categories = await Category.everything()
+    counts = await Book.counts_by_category()
+    below: dict[str | None, list[Category]] = {}
+    for category in sorted(categories, key=lambda one: one.name.casefold()):
+        below.setdefault(category.parent_id, []).append(category)
+
+    def grown(category: Category) -> CategoryView:
+        return _view(category, counts, [grown(child) for child in below.get(category.id, [])])
+
+    return [grown(root) for root in below.get(None, [])]
+
+
+async def get_category(reference: str) -> CategoryView:
+    """Return the category with this id or slug, with everything below it.
+
+    Raises:
+        NotFound: there is none.
+    """
+    found = await Category.of_reference(reference)
+    if found is None:
+        raise NotFound("There is no such category.")
+    return await _subtree(found)
+
+
+async def create_category(database: Database, given: CategoryInput, *, once: Once[CategoryView]) -> Answer:
+    """Add a category.
+
+    Raises:
+        Conflict: another one has the slug.
+        InvalidInput: the parent doesn't exist, or the tree would get too deep.
+    """
+
+    async def work(session: AsyncClientSession) -> CategoryView:
+        moment = clock.now()
+        category = Category(
+            slug=_slug(given),
+            name=given.name,
+            description=given.description,
+            path=[],
+            created_at=moment,
+            updated_at=moment,
+        )
+        placed = await _placed(category, given.parent, session)
+        await _write(placed, session)
+        return _view(placed, {}, [])
+
+    return await once.perform(database, work)
+
+
+async def replace_category(
+    database: Database, reference: str, given: CategoryInput, *, if_match: str | None, once: Once[CategoryView]
+) -> Answer:
+    """Replace a category's fields and give its books the new name; moving it takes along everything below it.
+
+    The books follow after the commit and before the answer; where the program dies in between,
+    `relabel_books` (a job) makes up for it.
+
+    Raises:
+        NotFound, PreconditionRequired, PreconditionFailed, Conflict, InvalidInput: as elsewhere.
+    """
+    return await _change(database, reference, lambda _: given, if_match=if_match, once=once)
+
+
+async def patch_category(
+    database: Database, reference: str, patch: dict[str, Any], *, if_match: str | None, once: Once[CategoryView]
+) -> Answer:
+    """Change some of a category's fields by a JSON merge patch (RFC 7396); otherwise as `replace_category`."""
+
+    def patched(category: Category) -> CategoryInput:
+        fields = {
+            "name": category.name,
+            "slug": category.slug,
+            "description": category.description,
+            "parent": category.parent_id,
+        }
+        return apply_patch(CategoryInput, fields, patch)
+
+    return await _change(database, reference, patched, if_match=if_match, once=once)
+
+
+async def delete_category(database: Database, reference: str, *, if_match: str | None, once: Once[None]) -> Answer:
+    """Delete an empty category.
+
+    Raises:
+        CategoryInUse: books stand in it, or categories hang below it.
+        NotFound, PreconditionRequired, PreconditionFailed: as elsewhere.
+    """
+
+    async def work(session: AsyncClientSession) -> None:
+        category = await _seen(reference, if_match, session)
+        if await Category.has_children(category.id, session) or await Book.any_in_category(category.id, session):
+            raise CategoryInUse("Books or categories are still in it; move them first.")
+        await category.delete(session=session)
+
+    return await once.perform(database, work)
+
+
+async def relabel_books() -> int:
+    """Make every book's category names and paths what the categories say; return how many books that changed.
+
+    A job: it finishes what a process that died in the middle of a change left undone, and changes nothing otherwise.
+    """
+    categories = await Category.everything()
+    paths = {category.id: category.path for category in categories}
+    changed = 0
+    for category in categories:
+        changed += await Book.relabel(category.ref())
+        if category.parent_id is None:
+            changed += await Book.reshelve(paths, category.id)
+    return changed
+
+
+async def _change(
+    database: Database,
+    reference: str,
+    wish: Callable[[Category], CategoryInput],
+    *,
+    if_match: str | None,
+    once: Once[CategoryView],
+) -> Answer:
+    async def work(session: AsyncClientSession) -> CategoryView:
+        category = await _seen(reference, if_match, session)
+        given = wish(category)
+        changed = category.model_copy(
+            update={
+                "name": given.name,
+                "slug": _slug(given),
+                "description": given.description,
+                "updated_at": clock.now(),
+            }
+        )
+        below = await Category.below(category.id, session)
+        placed = await _placed(changed, given.parent, session)
+        await _write(placed, session)
+        paths = {placed.id: placed.path}
+        for child in below[1:]:
+            paths[child.id] = [*paths[CategoryId(str(child.parent_id))], child.id]
+            await child.model_copy(update={"path": paths[child.id]}).put(session)
+        return await _subtree(placed, session)
+
+    answer = await once.perform(database, work)
+    moved = await Category.of_reference(CategoryView.model_validate_json(answer.body).id)
+    if moved is not None:
+        await Book.relabel(moved.ref())
+        paths = {category.id: category.path for category in await Category.everything()}
+        await Book.reshelve(paths, moved.id)
+    return answer
+
+
+async def _seen(reference: str, if_match: str | None, session: AsyncClientSession) -> Category:
+    category = await Category.of_reference(reference, session)
+    if category is None:
+        raise NotFound("There is no such category.")
+    require_match(if_match, etag_of(body_of(await _subtree(category, session))))
+    return category
+
+
+async def _subtree(category: Category, session: AsyncClientSession | None = None) -> CategoryView:
+    counts = await Book.counts_by_category(below=category.id, session=session)
+    views: dict[str, CategoryView] = {}
+    for one in reversed(await Category.below(category.id, session)):
+        children = sorted(
+            (view for view in views.values() if view.parent_id == one.id), key=lambda view: view.name.casefold()
+        )
+        views[one.id] = _view(one, counts, children)
+    return views[category.id]
+
+
+def _view(category: Category, counts: Mapping[str, int], children: list[CategoryView]) -> CategoryView:
+    return CategoryView(
+        id=category.id,
+        slug=category.slug,
+        name=category.name,
+        description=category.description,
+        parent_id=category.parent_id,
+        book_count=counts.get(category.id, 0),
+        created_at=category.created_at,
+        updated_at=category.updated_at,
+        children=children,
+    )
+
+
+def _slug(given: CategoryInput) -> str:
+    slug = given.slug or "-".join(tokens(given.name))
+    if not slug.isascii() or not slug:
+        raise InvalidInput(FieldError("/slug", "slug_needed", "the name gives no slug; send one"))
+    return slug[:100].strip("-")
+
+
+async def _placed(category: Category, parent: str | None, session: AsyncClientSession) -> Category:
+    if parent is None:
+        return category.model_copy(update={"parent_id": None, "path": [category.id]})
+    above = await Category.of_reference(parent, session)
+    if above is None:
+        raise InvalidInput(FieldError("/parent", "unknown_category", "There is no such category."))
+    if category.id in above.path:
+        raise InvalidInput(FieldError("/parent", "cycle", "A category can't hang below itself."))
+    if len(above.path) >= MAX_DEPTH:
+        raise InvalidInput(FieldError("/parent", "too_deep", f"The tree is at most {MAX_DEPTH} levels deep."))
+    return category.model_copy(update={"parent_id": above.id, "path": [*above.path, category.id]})
+
+
+async def _write(category: Category, session: AsyncClientSession) -> None:
+    try:
+        await category.put(session)
+    except DuplicateKeyError as error:
+        raise Conflict("Another category has this slug.") from error

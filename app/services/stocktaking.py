@@ -1,0 +1,92 @@
+"""Keeps the stock: staff look at it, put copies in, take them out, and see what happened."""
+
+from app import clock
+from app.database import Database
+from app.errors import InsufficientStock, NotFound
+from app.idempotency import Answer, Once
+from app.models.book import Book
+from app.models.inventory import Inventory, MovementKind, StockMovement
+from app.pagination import Page, PageRequest
+from app.schemas.inventory import InventoryChange, InventoryView, MovementView
+from pymongo.asynchronous.client_session import AsyncClientSession
+
+
+def inventory_view(inventory: Inventory) -> InventoryView:
+    """Return the stock as staff see it."""
+    return InventoryView(
+        book_id=inventory.id,
+        on_hand=inventory.on_hand,
+        held=inventory.held,
+        available=inventory.available,
+        low_stock_threshold=inventory.low_stock_threshold,
+        updated_at=inventory.updated_at,
+    )
+
+
+async def get_inventory(book_id: str) -> InventoryView:
+    """Return the stock of a book.
+
+    Raises:
+        NotFound: there is no such book.
+    """
+    inventory = await Inventory.find_one({"_id": book_id})
+    if inventory is None:
+        raise NotFound("There is no such book.")
+    return inventory_view(inventory)
+
+
+async def change_stock(
+    database: Database, book_id: str, change: InventoryChange, *, actor: str, once: Once[InventoryView]
+) -> Answer:
+    """Put copies in, take them out, or say how many there are; the movement is kept with who did it and why.
+
+    Shoppers see another availability with the same commit.
+
+    Raises:
+        NotFound: there is no such book.
+        InsufficientStock: fewer copies would be left than orders hold.
+    """
+
+    async def work(session: AsyncClientSession) -> InventoryView:
+        before = await Inventory.find_one({"_id": book_id}, session=session)
+        if before is None:
+            raise NotFound("There is no such book.")
+        delta = change.delta if change.delta is not None else (change.set or 0) - before.on_hand
+        moment = clock.now()
+        after = await Inventory.add_stock(book_id, delta, at=moment, session=session)
+        if after is None:
+            line = {"book_id": book_id, "requested": -delta, "available": before.available}
+            raise InsufficientStock("Fewer copies would be left than orders hold.", lines=[line])
+        if delta:
+            await StockMovement(
+                book_id=after.id,
+                kind=MovementKind.RESTOCK if change.delta is not None and delta > 0 else MovementKind.CORRECTION,
+                delta=delta,
+                on_hand_after=after.on_hand,
+                reason=change.reason,
+                actor=actor,
+                at=moment,
+            ).insert(session=session)
+            await Book.set_availability(book_id, after.availability, at=moment, session=session)
+        return inventory_view(after)
+
+    return await once.perform(database, work)
+
+
+async def list_movements(book_id: str, *, page: PageRequest) -> Page[MovementView]:
+    """Return what happened to a book's stock, the newest first.
+
+    Raises:
+        NotFound: there is no such book.
+    """
+    await get_inventory(book_id)
+    before = page.after[0] if page.after else None
+    found = await StockMovement.of_book(book_id, before=before, limit=page.fetch)
+    return page.page_of([((one.id,), MovementView.model_validate(one)) for one in found])
+
+
+async def list_low_stock(*, page: PageRequest) -> Page[InventoryView]:
+    """Return the stocks at or below their threshold, the emptiest first."""
+    after = (page.after[0], page.after[1]) if page.after else None
+    found = await Inventory.low(after=after, limit=page.fetch)
+    return page.page_of([((one.on_hand, one.id), inventory_view(one)) for one in found])

@@ -1,0 +1,37 @@
+"""Counts, times and logs: Prometheus metrics, and JSON lines on standard output."""
+
+import logging
+import sys
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+from pythonjsonlogger.json import JsonFormatter
+
+logger: Final = logging.getLogger("bookstore")
+
+REQUESTS: Final = Counter("bookstore_requests_total", "Requests answered", ["method", "route", "status"])
+LATENCY: Final = Histogram(
+    "bookstore_request_seconds",
+    "Time from the request's first byte to the answer's last",
+    ["route"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+IN_FLIGHT: Final = Gauge("bookstore_requests_in_flight", "Requests being answered")
+SHED: Final = Counter("bookstore_requests_shed_total", "Requests refused because too many were in flight")
+
+
+def configure_logging(process_name: str) -> None:
+    """Write log records as JSON lines to standard output, each with the process's name."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        JsonFormatter(
+            "{asctime}{levelname}{name}{message}",
+            style="{",
+            rename_fields={"asctime": "at", "levelname": "level"},
+            static_fields={"process": process_name},
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.INFO)
+    logging.getLogger("pymongo").setLevel(logging.WARNING)
