@@ -1,0 +1,177 @@
+"""Where one running system keeps its files, which ports it listens on, and which parts it has."""
+
+import hashlib
+import json
+import os
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+# sun_path holds 107 characters, and HAProxy binds under a longer temporary name first.
+_LONGEST_SOCKET_FOLDER = 70
+
+KINDS = ("mongod", "redis", "api", "celery", "haproxy", "localstripe", "smtp")
+
+
+def state_folder() -> Path:
+    """The one ignored folder that holds everything a run leaves on disk."""
+    return Path(os.environ.get("BOOKSTORE_STATE") or REPOSITORY / ".bookstore").absolute()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ports:
+    """Loopback ports, one per listener."""
+
+    haproxy: int = 8080
+    stats: int = 8404
+    api: tuple[int, ...] = (8101, 8102, 8103)
+    mongo: tuple[int, ...] = (27101, 27102, 27103)
+    redis_cache: int = 6481
+    redis_broker: int = 6482
+    stripe: int = 8420
+    smtp: int = 8025
+
+    def listeners(self) -> dict[str, int]:
+        """Every port by the name of the process that listens on it."""
+        return {
+            "haproxy": self.haproxy,
+            "haproxy's statistics": self.stats,
+            **{f"api-{number}": port for number, port in enumerate(self.api, 1)},
+            **{f"mongo-{number}": port for number, port in enumerate(self.mongo, 1)},
+            "redis-cache": self.redis_cache,
+            "redis-broker": self.redis_broker,
+            "stripe": self.stripe,
+            "mail": self.smtp,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profile:
+    """One system: its name, folder, ports and parts; `extra_environment` reaches every process of ours, and HAProxy."""
+
+    name: str
+    folder: Path
+    ports: Ports = field(default_factory=Ports)
+    parts: tuple[str, ...] = KINDS
+    environment: str = "development"
+    starter_books: bool = True
+    extra_environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        """Where clients reach the shop."""
+        return f"http://127.0.0.1:{self.ports.haproxy}"
+
+    @property
+    def data(self) -> Path:
+        """Databases, and the mails the sink received."""
+        return self.folder / "data"
+
+    @property
+    def logs(self) -> Path:
+        """One log per process."""
+        return self.folder / "logs"
+
+    @property
+    def run(self) -> Path:
+        """What matters only while it runs: lock, key file, process list."""
+        return self.folder / "run"
+
+    @property
+    def status_file(self) -> Path:
+        """The last known state of every process, as JSON."""
+        return self.folder / "status.json"
+
+    @property
+    def sockets(self) -> Path:
+        """Unix sockets; a short private folder elsewhere when the state folder's path is too long for one."""
+        if len(str(self.run)) <= _LONGEST_SOCKET_FOLDER:
+            return self.run
+        digest = hashlib.sha256(str(self.run).encode()).hexdigest()[:12]
+        return Path(tempfile.gettempdir()) / f"bookstore-{os.getuid()}-{digest}"
+
+    @property
+    def control_socket(self) -> Path:
+        """Where the supervisor listens for the CLI."""
+        return self.sockets / "control.sock"
+
+    @property
+    def runtime_socket(self) -> Path:
+        """HAProxy's own command socket."""
+        return self.sockets / "haproxy.sock"
+
+    def make_folders(self) -> None:
+        """Make what is missing; the socket folder belongs to its owner alone."""
+        for folder in (self.data, self.logs, self.run):
+            folder.mkdir(parents=True, exist_ok=True)
+        self.sockets.mkdir(mode=0o700, exist_ok=True)
+
+    def to_json(self) -> str:
+        """For the supervisor, which is a process of its own."""
+        return json.dumps({**asdict(self), "folder": str(self.folder)})
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read back what `to_json` wrote."""
+        values = json.loads(text)
+        ports: dict[str, Any] = {
+            name: tuple(port) if isinstance(port, list) else port for name, port in values["ports"].items()
+        }
+        return cls(
+            **{
+                **values,
+                "folder": Path(values["folder"]),
+                "parts": tuple(values["parts"]),
+                "ports": Ports(**ports),
+            }
+        )
+
+
+def default_profile(*, port: int | None = None, replicas: int | None = None) -> Profile:
+    """The system that `./bookstore up` runs."""
+    ports = Ports()
+    if port is not None:
+        ports = replace(ports, haproxy=port)
+    if replicas is not None:
+        ports = replace(ports, api=tuple(range(ports.api[0], ports.api[0] + replicas)))
+    # With a key of Stripe's own, Stripe is the gateway.
+    parts = tuple(kind for kind in KINDS if kind != "localstripe" or not os.environ.get("STRIPE_API_KEY"))
+    return Profile(name="up", folder=state_folder() / "up", ports=ports, parts=parts)
+
+
+def throwaway_profile(name: str, *, replicas: int = 3, folder: Path | None = None, first_port: int = 18080) -> Profile:
+    """A system beside the others, for tests and measurements: its own folder, and ports that were free just now."""
+    port = _free_ports(first_port)
+    return Profile(
+        name=name,
+        folder=folder or state_folder() / name,
+        ports=Ports(
+            haproxy=next(port),
+            stats=next(port),
+            api=tuple(next(port) for _ in range(replicas)),
+            mongo=tuple(next(port) for _ in range(3)),
+            redis_cache=next(port),
+            redis_broker=next(port),
+            stripe=next(port),
+            smtp=next(port),
+        ),
+        environment="test",
+    )
+
+
+def _free_ports(first: int) -> Iterator[int]:
+    # Below the range that the kernel hands out to clients, so that no outgoing connection takes one before we do.
+    with ExitStack() as held:
+        for port in range(first, 32000):
+            probe = held.enter_context(socket.socket())
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            yield port
