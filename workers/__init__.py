@@ -1,0 +1,1 @@
+"""Celery's side of the program: slow and scheduled work."""

@@ -1,0 +1,18 @@
+"""Says what runs when; beat rings, and workers do."""
+
+from typing import Final
+
+MINUTE: Final = 60.0
+
+SCHEDULE: Final = {
+    "rebuild the search vocabulary": {
+        "task": "search.rebuild_vocabulary",
+        "schedule": 10 * MINUTE,
+        "options": {"expires": 5 * MINUTE},
+    },
+    "finish changes of categories": {
+        "task": "catalogue.relabel_books",
+        "schedule": MINUTE,
+        "options": {"expires": MINUTE},
+    },
+}
