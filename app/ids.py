@@ -21,7 +21,7 @@ _ULID = "[0-7][0-9A-HJKMNP-TV-Z]{25}"
 
 
 def new_id(prefix: str) -> str:
-    """Return a fresh id such as `bk_01J9Z…`: the prefix, and a ULID (github.com/ulid/spec) of the current millisecond."""
+    """Return a fresh id such as `bk_01J9Z…`: the prefix, and a ULID (github.com/ulid/spec) of this millisecond."""
     return f"{prefix}_{ULID()}"
 
 

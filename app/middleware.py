@@ -48,7 +48,7 @@ class Gate:
                     await self._app(scope, body, visit.send)
         except TimeoutError:
             await visit.refuse("deadline_exceeded", "This took too long; the outcome is unknown.", receive)
-        except Exception:
+        except Exception:  # noqa: BLE001  # the last one to see it: logged whole, answered as a problem
             logger.exception("unhandled error", extra={"request_id": visit.request_id, "path": visit.path})
             await visit.refuse("internal_error", "Something broke on our side; we have a record of it.", receive)
         finally:

@@ -32,7 +32,7 @@ class Settings(BaseSettings):
     mongo_url_file: Path | None = Field(None, description="A file that holds `BOOKSTORE_MONGO_URL`")
     mongo_migrate_url: SecretStr = Field(
         SecretStr(""),
-        description="The replica set, as the user who may make collections and indexes; read by `python -m app.migrate`",
+        description="The same, as the user who may make collections and indexes; `python -m app.migrate` reads it",
     )
     mongo_migrate_url_file: Path | None = Field(None, description="A file that holds `BOOKSTORE_MONGO_MIGRATE_URL`")
     mongo_database: str = Field("bookstore", description="The database's name")

@@ -46,8 +46,8 @@ class Book(Document):
     subtitle: str | None = None
     authors: list[str]
     description: str | None = None
-    categories: list[CategoryRef] = []
-    category_path: Annotated[list[CategoryId], Field(description="Its categories and all above them")] = []
+    categories: list[CategoryRef] = Field(default_factory=list)
+    category_path: list[CategoryId] = Field(default_factory=list, description="Its categories and all above them")
     language: str | None = None
     publisher: str | None = None
     published_year: int | None = None

@@ -10,13 +10,13 @@ from app import clock
 from app.conditional import body_of, etag_of, require_match
 from app.database import Database
 from app.errors import CategoryInUse, Conflict, FieldError, InvalidInput, NotFound
-from app.ids import CategoryId
 from app.idempotency import Answer, Once
+from app.ids import CategoryId
 from app.merge_patch import apply_patch
 from app.models.book import Book
 from app.models.category import Category
 from app.schemas.category import CategoryInput, CategoryView
-from app.search.text import tokens
+from app.search.text import tokenise
 
 MAX_DEPTH = 8
 
@@ -206,7 +206,7 @@ def _view(category: Category, counts: Mapping[str, int], children: list[Category
 
 
 def _slug(given: CategoryInput) -> str:
-    slug = given.slug or "-".join(tokens(given.name))
+    slug = given.slug or "-".join(tokenise(given.name))
     if not slug.isascii() or not slug:
         raise InvalidInput(FieldError("/slug", "slug_needed", "the name gives no slug; send one"))
     return slug[:100].strip("-")

@@ -1,5 +1,7 @@
 """Keeps the stock: staff look at it, put copies in, take them out, and see what happened."""
 
+from pymongo.asynchronous.client_session import AsyncClientSession
+
 from app import clock
 from app.database import Database
 from app.errors import InsufficientStock, NotFound
@@ -8,7 +10,6 @@ from app.models.book import Book
 from app.models.inventory import Inventory, MovementKind, StockMovement
 from app.pagination import Page, PageRequest
 from app.schemas.inventory import InventoryChange, InventoryView, MovementView
-from pymongo.asynchronous.client_session import AsyncClientSession
 
 
 def inventory_view(inventory: Inventory) -> InventoryView:

@@ -1,0 +1,61 @@
+import asyncio
+
+import httpx
+
+from tests.factories.books import API, a_book, book_body
+
+
+async def test_a_repeat_with_the_same_key_gives_the_same_answer(staff: httpx.AsyncClient) -> None:
+    headers = {"Idempotency-Key": "once"}
+
+    first = await staff.post(f"{API}/books", json=book_body(), headers=headers)
+    again = await staff.post(f"{API}/books", json=book_body(), headers=headers)
+
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again.content == first.content
+    assert (first.headers["location"], first.headers["etag"]) == (again.headers["location"], again.headers["etag"])
+    assert "idempotency-replayed" not in first.headers
+    assert again.headers["idempotency-replayed"] == "true"
+
+
+async def test_fifty_identical_requests_at_once_have_one_effect(staff: httpx.AsyncClient) -> None:
+    book = await a_book(staff)
+    path, change = f"{API}/inventory/{book['id']}", {"delta": 7, "reason": "a delivery"}
+
+    answers = await asyncio.gather(
+        *(staff.patch(path, json=change, headers={"Idempotency-Key": "delivery-1"}) for _ in range(50))
+    )
+
+    assert [answer.status_code for answer in answers] == [200] * 50
+    assert len({answer.content for answer in answers}) == 1
+    assert (await staff.get(path)).json()["on_hand"] == 7
+    assert len((await staff.get(f"{path}/movements")).json()["data"]) == 1
+
+
+async def test_a_key_belongs_to_one_request_and_one_person(
+    staff: httpx.AsyncClient, customer: httpx.AsyncClient
+) -> None:
+    headers = {"Idempotency-Key": "mine"}
+    await staff.post(f"{API}/books", json=book_body(), headers=headers)
+
+    other = await staff.post(f"{API}/books", json=book_body(title="Another"), headers=headers)
+    foreign = await customer.post(f"{API}/books", json=book_body(), headers=headers)
+
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+    assert foreign.status_code == 403
+
+
+async def test_a_refused_request_may_be_mended_under_the_same_key(staff: httpx.AsyncClient) -> None:
+    headers = {"Idempotency-Key": "mended"}
+    refused = await staff.post(f"{API}/books", json=book_body(categories=["poetry"]), headers=headers)
+    await staff.post(f"{API}/categories", json={"name": "Poetry"})
+
+    mended = await staff.post(f"{API}/books", json=book_body(categories=["poetry"]), headers=headers)
+
+    assert (refused.status_code, mended.status_code) == (422, 201)
+
+
+async def test_keys_are_checked(staff: httpx.AsyncClient) -> None:
+    for key in ("", "a b", "x" * 256):
+        response = await staff.post(f"{API}/books", json=book_body(), headers={"Idempotency-Key": key})
+        assert response.status_code == 422, key

@@ -1,0 +1,69 @@
+"""Gives tests the real parts: `./bookstore test` started them and names them in the environment."""
+
+import os
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from app.lifespan import Resources
+from app.main import create_app
+from app.migrate import migrate
+from app.models import DOCUMENTS
+from app.security import Role, issue_access_token, new_principal
+from app.settings import Settings
+
+
+@pytest.fixture(scope="session")
+def settings() -> Settings:
+    """The stack's settings, with a database of the tests' own."""
+    if "BOOKSTORE_MONGO_URL" not in os.environ:
+        pytest.exit("These tests need the real parts; run them with: ./bookstore test", returncode=2)
+    return Settings().model_copy(update={"mongo_database": "bookstore_test", "process_name": "tests"})
+
+
+@pytest.fixture(scope="session")
+async def app(settings: Settings) -> AsyncIterator[FastAPI]:
+    """The whole application, opened as in production."""
+    await migrate(settings)
+    application = create_app(settings)
+    async with application.router.lifespan_context(application):
+        yield application
+
+
+@pytest.fixture
+async def shop(app: FastAPI) -> Resources:
+    """The application's resources, over an empty database."""
+    resources: Resources = app.state.resources
+    for document in DOCUMENTS:
+        await resources.database.database[str(document.get_settings().name)].delete_many({})
+    return resources
+
+
+@pytest.fixture
+async def client(app: FastAPI, shop: Resources) -> AsyncIterator[httpx.AsyncClient]:
+    """An anonymous client."""
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://shop") as anonymous:
+        yield anonymous
+
+
+def _client_of(app: FastAPI, settings: Settings, role: Role) -> httpx.AsyncClient:
+    token = issue_access_token(settings, new_principal(role))
+    return httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://shop", headers={"Authorization": f"Bearer {token}"}
+    )
+
+
+@pytest.fixture
+async def staff(app: FastAPI, shop: Resources, settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of somebody who works in the shop."""
+    async with _client_of(app, settings, Role.STAFF) as client:
+        yield client
+
+
+@pytest.fixture
+async def customer(app: FastAPI, shop: Resources, settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of somebody who buys."""
+    async with _client_of(app, settings, Role.CUSTOMER) as client:
+        yield client
