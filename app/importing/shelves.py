@@ -1,0 +1,138 @@
+"""Finds, and makes where they are missing, the categories that records name."""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.errors import DuplicateKeyError
+
+from app import clock
+from app.database import Database
+from app.ids import CategoryId
+from app.models.category import Category
+
+MAX_DEPTH: Final = 8
+_NOT_IN_SLUGS: Final = re.compile(r"[^a-z0-9]+")
+_SLUG: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_SMALL_WORDS: Final = frozenset({"and", "of", "the", "in", "for", "to"})
+
+
+class UnusableCategory(Exception):
+    """A record names something that can't be a category; the message is a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a book stands, as books keep it."""
+
+    categories: list[dict[str, str]]
+    path: list[CategoryId]
+
+
+class Shelves:
+    """The tree of categories, as far as this import knows it. Records name categories by path: `fiction/fantasy`."""
+
+    def __init__(self, database: Database, *, dry_run: bool) -> None:
+        """Look categories up here; a dry run makes none."""
+        self._database = database
+        self._dry_run = dry_run
+        self._by_id: dict[str, Category] = {}
+        self._by_slug: dict[str, Category] = {}
+        self._by_path: dict[str, Category] = {}
+
+    async def load(self) -> None:
+        """Read the whole tree."""
+        self._by_path.clear()
+        for category in await Category.everything():
+            self._remember(category)
+
+    async def place(self, paths: Sequence[str]) -> Placement:
+        """Return the categories at these paths; the missing ones are made.
+
+        A single step may be the id or slug of a category anywhere in the tree.
+
+        Raises:
+            UnusableCategory: a path has no letters or is too deep.
+        """
+        found: dict[str, Category] = {}
+        for path in paths:
+            category = self._by_path.get(path)
+            if category is None:
+                category = self._by_path[path] = await self._at(path)
+            found[category.id] = category
+        refs = [{"id": one.id, "slug": one.slug, "name": one.name} for one in found.values()]
+        return Placement(refs, sorted({step for category in found.values() for step in category.path}))
+
+    async def _at(self, path: str) -> Category:
+        steps = [step.strip() for step in path.split("/")]
+        if len(steps) == 1 and steps[0] in self._by_id:
+            return self._by_id[steps[0]]
+        if len(steps) > MAX_DEPTH:
+            raise UnusableCategory(f"The category {path[:60]!r} is more than {MAX_DEPTH} levels deep.")
+        above: Category | None = None
+        for step in steps:
+            slug = _slug(step)
+            if not slug:
+                raise UnusableCategory(f"The category {path[:60]!r} has a step without letters or digits.")
+            anywhere = len(steps) == 1
+            above = self._known(slug, above, anywhere=anywhere) or await self._made(step, slug, above)
+        assert above is not None
+        return above
+
+    def _known(self, slug: str, above: Category | None, *, anywhere: bool) -> Category | None:
+        parent_id = above.id if above else None
+        candidates = [slug] if above is None else [slug, f"{above.slug}-{slug}"]
+        for candidate in candidates:
+            category = self._by_slug.get(candidate)
+            if category is not None and (anywhere or category.parent_id == parent_id):
+                return category
+        return None
+
+    async def _made(self, step: str, slug: str, above: Category | None) -> Category:
+        taken = slug in self._by_slug
+        if taken and above is None:
+            return self._by_slug[slug]
+        moment = clock.now()
+        category = Category(
+            slug=(f"{above.slug}-{slug}" if taken and above else slug)[:100].strip("-"),
+            name=_name(step),
+            parent_id=above.id if above else None,
+            path=[],
+            created_at=moment,
+            updated_at=moment,
+        )
+        category.path = [*(above.path if above else []), category.id]
+        if not self._dry_run:
+
+            async def write(session: AsyncClientSession) -> None:
+                await category.put(session)
+
+            try:
+                await self._database.run_in_transaction(write)
+            except DuplicateKeyError:
+                # Somebody else made it just now; theirs is as good.
+                category = await Category.of_reference(category.slug) or category
+        self._remember(category)
+        return category
+
+    def _remember(self, category: Category) -> None:
+        self._by_id[category.id] = category
+        self._by_slug[category.slug] = category
+
+
+def _slug(step: str) -> str:
+    if _SLUG.fullmatch(step):
+        return step[:100].strip("-")
+    plain = unicodedata.normalize("NFKD", step).encode("ascii", "ignore").decode().lower().replace("'", "")
+    return _NOT_IN_SLUGS.sub("-", plain).strip("-")[:100].strip("-")
+
+
+def _name(step: str) -> str:
+    """Return the step as given, or where it is a slug, as a name: `science-fiction` is `Science Fiction`."""
+    if not _SLUG.fullmatch(step):
+        return step[:200]
+    words = step.split("-")
+    return " ".join(word if word in _SMALL_WORDS and at else word.capitalize() for at, word in enumerate(words))
