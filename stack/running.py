@@ -85,17 +85,19 @@ class running_stack:  # noqa: N801  used like a function: `with running_stack(pr
 
     def __enter__(self) -> Stack:
         self._supervisor = launch(self._profile, leash=True)
+        started = False
         try:
-            if not follow_start(self._supervisor, self._listener):
-                raise StackError(f"another run uses {self._profile.folder}; stop it, or take another folder")
-        except BaseException:
-            self.__exit__()
-            raise
+            started = follow_start(self._supervisor, self._listener)
+        finally:
+            if not started:
+                _close(self._supervisor)
+        if not started:
+            raise StackError(f"another run uses {self._profile.folder}; stop it, or take another folder")
         return Stack(self._profile)
 
     def __exit__(self, *_: object) -> None:
-        if self._supervisor:
-            _close(self._supervisor)
+        assert self._supervisor is not None
+        _close(self._supervisor)
 
     async def __aenter__(self) -> Stack:
         return await asyncio.to_thread(self.__enter__)

@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable
+from importlib.util import find_spec
 from typing import Any
 
 from stack.child import Child, State, last_words
@@ -108,7 +109,7 @@ class Supervisor:
         if "haproxy" in self._profile.parts:
             self._say("Starting the load balancer")
             await self._bring_up("haproxy")
-        if self._profile.starter_books and "mongod" in self._profile.parts:
+        if self._profile.starter_books and "mongod" in self._profile.parts and find_spec("app.importing.cli"):
             await self._run_job("starter-books", ("-m", "app.importing", "--starter"))
 
     async def _prepare_database(self) -> None:
