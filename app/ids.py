@@ -1,15 +1,15 @@
 """Makes the ids of things: a prefix that names the kind, and a ULID, so that ids sort by time."""
 
 import re
-from typing import Final, NewType
+from typing import Final, TypeAlias
 
 from ulid import ULID
 
-BookId = NewType("BookId", str)
-CategoryId = NewType("CategoryId", str)
-MovementId = NewType("MovementId", str)
-UserId = NewType("UserId", str)
-SessionId = NewType("SessionId", str)
+BookId: TypeAlias = str
+CategoryId: TypeAlias = str
+MovementId: TypeAlias = str
+UserId: TypeAlias = str
+SessionId: TypeAlias = str
 
 BOOK: Final = "bk"
 CATEGORY: Final = "cat"
