@@ -1,7 +1,7 @@
 """Names the work that Celery does; each task is one call of a use case and may run twice."""
 
 from app.database import Database
-from app.search.vocabulary import rebuild_vocabulary
+from app.models.search_term import SearchTerm
 from app.services.shelving import relabel_books
 from workers.celery_app import celery_app
 from workers.runtime import run
@@ -12,7 +12,7 @@ def rebuild_search_vocabulary() -> None:
     """Count again how many books have each word: search weighs and corrects words by it."""
 
     async def use_case(_: Database) -> None:
-        await rebuild_vocabulary()
+        await SearchTerm.recount()
 
     run(use_case)
 

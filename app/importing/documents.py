@@ -121,6 +121,7 @@ def search_of(book: Mapping[str, Any]) -> Stored:
         subtitle=book["subtitle"],
         authors=book["authors"],
         series_name=series["name"] if series else None,
+        series_position=series["position"] if series else None,
         publisher=book["publisher"],
         description=book["description"],
         isbn13=book["isbn13"],

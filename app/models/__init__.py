@@ -6,6 +6,7 @@ from app.models.book import Book
 from app.models.category import Category
 from app.models.idempotency_key import IdempotencyKey
 from app.models.inventory import Inventory, StockMovement
+from app.models.search_term import SearchTerm
 
-DOCUMENTS: list[type[Document]] = [Book, Category, IdempotencyKey, Inventory, StockMovement]
+DOCUMENTS: list[type[Document]] = [Book, Category, IdempotencyKey, Inventory, SearchTerm, StockMovement]
 """Every collection."""

@@ -92,14 +92,17 @@ def index_fields(
     description: str | None,
     isbn13: str | None,
     isbn10: str | None,
+    series_position: str | None = None,
 ) -> SearchFields:
     """Return what search keeps of a book: its words once each, and its names in normal form.
 
     Names (title, subtitle, series, authors) are found under their spelling variants too: `Spider-Man` also as
     `spiderman`, `O'Brien` as `obrien` and `brien`, `Ocean's` as `oceans` and `ocean`, `J.R.R.` as `jrr`, `j` and `r`.
+    The number in the series is part of the name: people ask for `harry potter 2`.
     """
     terms: dict[str, None] = {}
-    for name in (title, series_name or "", *authors, subtitle or ""):
+    series = f"{series_name} {series_position or ''}" if series_name else ""
+    for name in (title, series, *authors, subtitle or ""):
         folded = fold(name)
         terms.update(dict.fromkeys(_words(folded)))
         terms.update(dict.fromkeys(_variants(folded)))
@@ -115,7 +118,7 @@ def index_fields(
         named=named,
         title=normalise(title),
         authors=normalise(" , ".join(authors)),
-        series=normalise(series_name or ""),
+        series=normalise(series),
         author_keys=list(dict.fromkeys(key for key in map(normalise, authors) if key)),
         publisher_key=normalise(publisher or "") or None,
         series_key=normalise(series_name or "") or None,

@@ -7,7 +7,8 @@ some hundred look-ups, and no index of deletions to hold in memory.
 
 import math
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from heapq import nlargest
 from itertools import islice
 from typing import Final
@@ -26,8 +27,8 @@ class Vocabulary:
         self._frequencies = frequencies
         self._sorted = sorted(frequencies) if in_order is None else in_order
         self.books = max(books, 1)
-        self._expansions: dict[tuple[str, int], tuple[str, ...]] = {}
-        self._corrections: dict[str, tuple[str, ...]] = {}
+        self.expansions = lru_cache(_REMEMBERED)(self._expansions)
+        self.corrections = lru_cache(_REMEMBERED)(self._corrections)
 
     def __len__(self) -> int:
         return len(self._frequencies)
@@ -41,8 +42,8 @@ class Vocabulary:
         if fresh:
             self._frequencies.update(fresh)
             self._sorted = sorted([*self._sorted, *fresh])
-            self._expansions.clear()
-            self._corrections.clear()
+            self.expansions.cache_clear()
+            self.corrections.cache_clear()
 
     def frequency(self, word: str) -> int:
         """Return how many books the word names; 0 where it isn't known."""
@@ -56,28 +57,10 @@ class Vocabulary:
         df = min(self._frequencies.get(word, 0), self.books)
         return math.log(1 + (self.books - df + 0.5) / (df + 0.5))
 
-    def expansions(self, prefix: str, *, at_most: int) -> tuple[str, ...]:
-        """Return the words that begin so, the most common ones where there are too many."""
-        known = self._expansions.get((prefix, at_most))
-        if known is None:
-            words = self._beginning(prefix)
-            known = tuple(nlargest(at_most, words, key=self._frequencies.__getitem__))
-            _remember(self._expansions, (prefix, at_most), known)
-        return known
-
     def begins_any(self, prefix: str) -> bool:
         """Tell whether a word begins so."""
         at = bisect_left(self._sorted, prefix)
         return at < len(self._sorted) and self._sorted[at].startswith(prefix)
-
-    def corrections(self, word: str) -> tuple[str, ...]:
-        """Return the other words one mistake away, the common ones first."""
-        known = self._corrections.get(word)
-        if known is None:
-            near = {edit for edit in self._edits(word) if edit in self._frequencies and edit != word}
-            known = tuple(sorted(near, key=lambda edit: (-self._frequencies[edit], edit)))
-            _remember(self._corrections, word, known)
-        return known
 
     def corrected_beginnings(self, prefix: str) -> tuple[str, ...]:
         """Return the strings one mistake away with which words begin: for a word unfinished and mistyped at once.
@@ -102,9 +85,15 @@ class Vocabulary:
             return None
         return max(halves, key=lambda half: min(self._frequencies[half[0]], self._frequencies[half[1]]))
 
-    def _beginning(self, prefix: str) -> Iterator[str]:
+    def _expansions(self, prefix: str, at_most: int) -> tuple[str, ...]:
+        """Return the words that begin so, the common ones first; of too many, the most common."""
         low, high = bisect_left(self._sorted, prefix), bisect_left(self._sorted, prefix + _LAST)
-        return islice(self._sorted, low, high)
+        return tuple(nlargest(at_most, islice(self._sorted, low, high), key=self._frequencies.__getitem__))
+
+    def _corrections(self, word: str) -> tuple[str, ...]:
+        """Return the other words one mistake away, the common ones first."""
+        near = {edit for edit in self._edits(word) if edit in self._frequencies and edit != word}
+        return tuple(sorted(near, key=lambda edit: (-self._frequencies[edit], edit)))
 
     def _edits(self, word: str) -> Iterable[str]:
         letters = self._letters(word)
@@ -129,12 +118,3 @@ class Vocabulary:
         near = "".join(self._sorted[max(at - 100, 0) : at + 100])
         return "".join({*word, *(letter for letter in near if not letter.isascii())})
 
-
-def _remember(
-    memory: dict[object, object] | dict[str, tuple[str, ...]] | dict[tuple[str, int], tuple[str, ...]],
-    key: object,
-    value: tuple[str, ...],
-) -> None:
-    if len(memory) >= _REMEMBERED:
-        memory.clear()
-    memory[key] = value  # type: ignore[index]

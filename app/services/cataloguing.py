@@ -14,9 +14,9 @@ from app.merge_patch import apply_patch
 from app.models.book import Book
 from app.models.category import Category
 from app.models.inventory import Inventory
+from app.models.search_term import SearchTerm
 from app.schemas.book import BookInput, BookView
 from app.search.text import index_fields
-from app.search.vocabulary import note_terms
 
 
 async def create_book(database: Database, given: BookInput, *, once: Once[BookView]) -> Answer:
@@ -131,7 +131,7 @@ async def _write(book: Book, session: AsyncClientSession) -> None:
         await book.put(session)
     except DuplicateKeyError as error:
         raise IsbnTaken("Another book has this ISBN.") from error
-    await note_terms(book.search.terms, session)
+    await SearchTerm.note(book.search, session=session)
 
 
 async def _stored_fields(given: BookInput, session: AsyncClientSession) -> dict[str, Any]:
@@ -153,6 +153,7 @@ async def _stored_fields(given: BookInput, session: AsyncClientSession) -> dict[
             title=given.title,
             subtitle=given.subtitle,
             series_name=given.series.name if given.series else None,
+            series_position=given.series.position if given.series else None,
             authors=given.authors,
             publisher=given.publisher,
             description=given.description,

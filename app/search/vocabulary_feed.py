@@ -1,0 +1,84 @@
+"""Keeps this process's snapshot of the vocabulary in step with the database."""
+
+import asyncio
+import logging
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from pymongo.errors import PyMongoError
+
+from app import clock
+from app.models.search_term import WHOLE, SearchTerm
+from app.search.vocabulary import Vocabulary
+
+log = logging.getLogger(__name__)
+
+MAX_WORDS: Final = 250_000
+"""Of a larger vocabulary the rarest words are found as typed, but nothing is corrected to them: some 35 MB here."""
+
+_PAUSE: Final = 1.0
+_OVERLAP: Final = timedelta(seconds=15)
+"""A word's row carries the time before its transaction committed, by another machine's clock."""
+
+
+class VocabularyFeed:
+    """The vocabulary as of at most a second before the last search; an idle process asks nothing."""
+
+    def __init__(self) -> None:
+        """Hold nothing yet."""
+        self._words: Vocabulary | None = None
+        self._loading = asyncio.Lock()
+        self._freshening: asyncio.Task[None] | None = None
+        self._checked = 0.0
+        self._seen = datetime.min.replace(tzinfo=UTC)
+        self._counted: datetime | None = None
+
+    async def current(self) -> Vocabulary:
+        """Return the snapshot, loading the first one; a newer one is fetched behind the answer's back.
+
+        Raises:
+            PyMongoError: there is no snapshot yet, and no database to take it from.
+        """
+        if self._words is None:
+            async with self._loading:
+                return self._words or await self._load()
+        due = clock.monotonic() - self._checked >= _PAUSE
+        if due and (self._freshening is None or self._freshening.done()):
+            self._checked = clock.monotonic()
+            self._freshening = asyncio.create_task(self._freshen())
+        return self._words
+
+    async def warm(self) -> None:
+        """Load the first snapshot where the database answers; otherwise the first search does."""
+        try:
+            await self.current()
+        except PyMongoError as error:
+            log.warning("The vocabulary isn't loaded yet", exc_info=error)
+
+    async def aclose(self) -> None:
+        """Stop fetching."""
+        if self._freshening is not None:
+            self._freshening.cancel()
+            await asyncio.gather(self._freshening, return_exceptions=True)
+
+    async def _load(self) -> Vocabulary:
+        now = clock.now()
+        books, self._counted = await SearchTerm.counted()
+        frequencies: dict[str, int] = {}
+        async for batch in SearchTerm.in_order(at_most=MAX_WORDS):
+            frequencies.update(batch)
+        self._words = Vocabulary(frequencies, books=books, in_order=list(frequencies))
+        self._seen = now
+        self._checked = clock.monotonic()
+        return self._words
+
+    async def _freshen(self) -> None:
+        try:
+            added = await SearchTerm.added_since(self._seen - _OVERLAP)
+            if any(word == WHOLE and moment != self._counted for word, _, moment in added):
+                await self._load()
+            elif added and self._words is not None:
+                self._words.add({word: df for word, df, _ in added if word != WHOLE})
+                self._seen = max(moment for _, _, moment in added)
+        except PyMongoError as error:
+            log.warning("The vocabulary is as it was a while ago", exc_info=error)
