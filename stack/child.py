@@ -37,6 +37,8 @@ class Child:
         self.spec = spec
         self.state = State.STOPPED
         self.restarts = 0
+        # Whoever stops or starts it on a person's wish holds this, so that two wishes at once don't mix.
+        self.turn = asyncio.Lock()
         self._on_change = on_change
         self._process: asyncio.subprocess.Process | None = None
         self._watch: asyncio.Task[None] | None = None
@@ -74,11 +76,7 @@ class Child:
 
     async def stop(self) -> None:
         """Ask it to stop, insist when it doesn't, and leave nothing of its process group."""
-        self._wanted = False
-        if self._watch:
-            self._watch.cancel()
-            await asyncio.wait([self._watch])
-            self._watch = None
+        await self._leave_alone()
         process = self._process
         if process and process.returncode is None:
             self._signal_group(self.spec.stop_signal)
@@ -93,7 +91,7 @@ class Child:
 
     async def kill(self) -> None:
         """`kill -9` to the whole group; it stays dead until it is started again."""
-        self._wanted = False
+        await self._leave_alone()
         self._signal_group(signal.SIGKILL)
         if self._process:
             await self._process.wait()
@@ -133,14 +131,23 @@ class Child:
                 raise StackError(f"{spec.name} can't be started: {error.strerror} ({spec.command[0]})") from error
         self._become(State.STARTING)
 
+    async def _leave_alone(self) -> None:
+        self._wanted = False
+        if self._watch:
+            self._watch.cancel()
+            await asyncio.wait([self._watch])
+            self._watch = None
+
     async def _keep_alive(self) -> None:
         pause = _FIRST_PAUSE
         while self._wanted:
             assert self._process is not None
             started = time.monotonic()
             ready = asyncio.create_task(self._notice_ready())
-            await self._process.wait()
-            ready.cancel()
+            try:
+                await self._process.wait()
+            finally:
+                ready.cancel()
             if not self._wanted:
                 return
             await self._end_group()
@@ -152,7 +159,9 @@ class Child:
                 await self._spawn()
 
     async def _notice_ready(self) -> None:
-        while not await self.spec.ready():
+        while True:
+            if await self.spec.ready():
+                break
             await asyncio.sleep(_PROBE_PAUSE * 4)
         if self.state is State.STARTING:
             self._become(State.RUNNING)

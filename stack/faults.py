@@ -34,20 +34,8 @@ class FaultDesk:
         """
         name = self.resolve(fault, target, roles=roles)
         child = self._children[name]
-        match fault:
-            case Fault.KILL:
-                _require(child, child.pid is not None, "is dead already")
-                await child.kill()
-            case Fault.STOP:
-                _require(child, child.pid is not None and child.state is not State.HUNG, "isn't running")
-                child.hang()
-            case Fault.CONT:
-                _require(child, child.state is State.HUNG, "isn't stopped")
-                child.resume()
-            case Fault.RESTART:
-                await child.stop()
-                await child.start()
-                await child.wait_ready(seconds=ready_seconds)
+        async with child.turn:
+            await _carry_out(fault, child, ready_seconds=ready_seconds)
         if fault in {Fault.KILL, Fault.STOP}:
             self._hit_as[name] = target
         else:
@@ -69,6 +57,23 @@ class FaultDesk:
             if fits and child.state is State.RUNNING and child.pid is not None:
                 return name
         raise StackError(f"there is no running {target} at the moment")
+
+
+async def _carry_out(fault: Fault, child: Child, *, ready_seconds: float) -> None:
+    match fault:
+        case Fault.KILL:
+            _require(child, child.state is not State.KILLED, "is dead already")
+            await child.kill()
+        case Fault.STOP:
+            _require(child, child.pid is not None and child.state is not State.HUNG, "isn't running")
+            child.hang()
+        case Fault.CONT:
+            _require(child, child.state is State.HUNG, "isn't stopped")
+            child.resume()
+        case Fault.RESTART:
+            await child.stop()
+            await child.start()
+            await child.wait_ready(seconds=ready_seconds)
 
 
 def _require(child: Child, condition: bool, otherwise: str) -> None:  # noqa: FBT001  reads as a sentence where it is called

@@ -174,7 +174,9 @@ class Supervisor:
                 )
                 return {"name": name}
             case {"do": "roll", "name": str(name)}:
-                await restart_replica(self._children[name], profile=self._profile, seconds=READY_SECONDS)
+                child = self._children[name]
+                async with child.turn:
+                    await restart_replica(child, profile=self._profile, seconds=READY_SECONDS)
                 return {"name": name}
         raise StackError(f"the supervisor doesn't understand {question!r}; is it of another version? Run down, then up")
 

@@ -54,7 +54,7 @@ async def run_script(mongosh: str, profile: Profile, secrets: Secrets, home: Pat
 
 
 async def as_seen_by_root(profile: Profile, secrets: Secrets) -> dict[str, Any]:
-    """Everything that the set-up decides; what differs between two sets by nature (ports, ids, versions) is left out."""
+    """Everything that the set-up decides, without what differs between two sets by nature (ports, ids, versions)."""
     async with client(profile, "root", secrets.mongo_root_password) as root:
         config = (await root.admin.command("replSetGetConfig"))["config"]
         concern = await root.admin.command("getDefaultRWConcern")
