@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from app.database import Database
 from app.pagination import CursorSigner
+from app.search.vocabulary_feed import VocabularyFeed
 from app.settings import Settings
 from app.telemetry import configure_logging, logger
 
@@ -22,6 +23,7 @@ class Resources:
     settings: Settings
     database: Database
     signer: CursorSigner
+    vocabulary: VocabularyFeed
     draining: bool = False
 
 
@@ -31,7 +33,8 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
     configure_logging(settings.process_name)
     async with Database(settings) as database:
-        resources = Resources(settings, database, CursorSigner(settings))
+        resources = Resources(settings, database, CursorSigner(settings), VocabularyFeed())
+        resources.vocabulary.start()
         app.state.resources = resources
         loop = asyncio.get_running_loop()
 
@@ -47,4 +50,5 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         logger.info("started")
         yield
         loop.remove_signal_handler(signal.SIGUSR1)
+        await resources.vocabulary.aclose()
     logger.info("stopped")

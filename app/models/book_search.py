@@ -56,7 +56,9 @@ class WordQuery:
         return {"$and": [part.condition() for part in (self.driver, *self.others)] + [dict(self.filters)]}
 
 
-async def most_popular(query: WordQuery, *, fields: Mapping[str, int], at_most: int = CANDIDATES) -> list[dict[str, Any]]:
+async def most_popular(
+    query: WordQuery, *, fields: Mapping[str, int], at_most: int = CANDIDATES
+) -> list[dict[str, Any]]:
     """Return the most popular live books that have the words, up to `at_most`, with the fields asked for.
 
     Bounded whatever the words: the index gives the driver's books in the order of popularity (a merge of one sorted
@@ -72,12 +74,12 @@ async def most_popular(query: WordQuery, *, fields: Mapping[str, int], at_most: 
         {"$limit": at_most},
         {"$project": dict(fields)},
     ]
-    # A very common word and a filter together: MongoDB may know a better index than the words'.
-    hint = None if query.filters and query.expected > _SCANNED else dict(_BY_TERM)
+    options: dict[str, Any] = {"batchSize": at_most + 1}
+    if not query.filters or query.expected <= _SCANNED:
+        # Otherwise, with a very common word and a filter together, MongoDB may know a better index.
+        options["hint"] = dict(_BY_TERM)
     with pymongo.timeout(_SECONDS):
-        cursor = await Book.get_pymongo_collection().aggregate(
-            pipeline, batchSize=at_most + 1, **({"hint": hint} if hint else {})
-        )
+        cursor = await Book.get_pymongo_collection().aggregate(pipeline, **options)
         return await cursor.to_list()
 
 
@@ -93,4 +95,3 @@ async def of_isbn(isbn13: str, *, filters: Query, fields: Mapping[str, int]) -> 
     query = {"isbn13": isbn13, **LIVE, **filters}
     with pymongo.timeout(_SECONDS):
         return await Book.get_pymongo_collection().find(query, dict(fields)).limit(1).to_list(1)
-

@@ -91,10 +91,8 @@ class _Scorer:
             fits = self._fits[word] = [(at, fit) for at, fit in found if fit]
         best = 0.0
         for at, fit in fits:
-            if fit * place > matched[at]:
-                matched[at] = fit * place
-            if fit > best:
-                best = fit
+            matched[at] = max(matched[at], fit * place)
+            best = max(best, fit)
         return best
 
     def _look_elsewhere(self, matched: list[float], title: str) -> None:

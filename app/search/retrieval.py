@@ -1,12 +1,13 @@
 """Finds the books that a query means: tries its readings in turn, asks MongoDB for each, and ranks what it gives."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from app.models import book_search
 from app.models.book import Query as Filters
 from app.models.book_search import CANDIDATES, AnyOf, WordQuery
+from app.schemas.fields import parse_isbn
 from app.search.ranking import Ranked, rank
 from app.search.understanding import MAX_ALTERNATIVES, Group, Query, Reading, readings
 
@@ -14,6 +15,7 @@ _ENOUGH: Final = 5
 """With fewer books than this for a query's only word, what it may have been a mistake for is looked for too."""
 
 _LOOSE_ALTERNATIVES: Final = 50
+_ISBN_LENGTHS: Final = frozenset({10, 13})
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,23 +28,47 @@ class Found:
     """Whether these are all, or only the most popular of more."""
     condition: Mapping[str, Any]
 
+    @property
+    def query(self) -> dict[str, Any]:
+        """The query that names these books, for lists that MongoDB sorts."""
+        return {"_id": {"$in": [one.id for one in self.ranked]}} if self.complete else dict(self.condition)
 
-async def find(
-    query: Query, *, filters: Filters, fields: Mapping[str, int], at_most: int = CANDIDATES
-) -> Found:
+
+NOTHING: Final = Found(Reading(()), [], complete=True, condition={})
+
+
+async def find(query: Query, *, filters: Filters, fields: Mapping[str, int], at_most: int = CANDIDATES) -> Found:
     """Return the books that the query means, as it was typed or, where that finds too little, as it may be meant."""
+    if not query.words:
+        return NOTHING
     typed = query.as_typed()
-    found = await _ask(typed, query, filters=filters, fields=fields, at_most=at_most)
+    found = await ask(typed, query, filters=filters, fields=fields, at_most=at_most)
     if _answers(typed, found, query):
         return found
-    found = await _ask(query.corrected(), query, filters=filters, fields=fields, at_most=at_most)
+    found = await ask(query.corrected(), query, filters=filters, fields=fields, at_most=at_most)
     if found.ranked:
         return found
     for reading in readings(query):
-        further = await _ask(reading, query, filters=filters, fields=fields, at_most=at_most)
+        further = await ask(reading, query, filters=filters, fields=fields, at_most=at_most)
         if further.ranked:
             return further
     return found
+
+
+async def ask(
+    reading: Reading, query: Query, *, filters: Filters, fields: Mapping[str, int], at_most: int = CANDIDATES
+) -> Found:
+    """Return the books that one reading of the query gives."""
+    asked = word_query(reading, filters=filters)
+    documents = await book_search.most_popular(asked, fields=fields, at_most=at_most)
+    complete = len(documents) < at_most
+    if not complete:
+        # The book with exactly this title belongs to the answer, however few know it.
+        known = {document["_id"] for document in documents}
+        exact = await book_search.titled(query.phrase, filters=filters, fields=fields)
+        documents += [document for document in exact if document["_id"] not in known]
+    ranked = rank(documents, reading=reading, phrase=query.phrase)
+    return Found(reading=reading, ranked=ranked, complete=complete, condition=asked.condition())
 
 
 def word_query(reading: Reading, *, filters: Filters) -> WordQuery:
@@ -54,21 +80,6 @@ def word_query(reading: Reading, *, filters: Filters) -> WordQuery:
         return WordQuery(AnyOf(tuple(dict.fromkeys(words))), (), filters, expected)
     driver, *others = deciding
     return WordQuery(_leading(driver), tuple(map(_tested, others)), filters, driver.size)
-
-
-async def _ask(
-    reading: Reading, query: Query, *, filters: Filters, fields: Mapping[str, int], at_most: int
-) -> Found:
-    asked = word_query(reading, filters=filters)
-    documents = await book_search.most_popular(asked, fields=fields, at_most=at_most)
-    complete = len(documents) < at_most
-    if not complete:
-        # The book with exactly this title belongs to the answer, however few know it.
-        known = {document["_id"] for document in documents}
-        exact = await book_search.titled(query.phrase, filters=filters, fields=fields)
-        documents += [document for document in exact if document["_id"] not in known]
-    ranked = rank(documents, reading=reading, phrase=query.phrase)
-    return Found(reading=reading, ranked=ranked, complete=complete, condition=asked.condition())
 
 
 def _answers(reading: Reading, found: Found, query: Query) -> bool:
@@ -87,3 +98,37 @@ def _leading(group: Group) -> AnyOf:
 
 def _tested(group: Group) -> AnyOf:
     return AnyOf(tuple(group.words), tuple(group.beginnings))
+
+
+def isbn_in(text: str) -> str | None:
+    """Return the ISBN-13 that the text is, however spelled: `ISBN-10: 0-439-02348-3`, `439023483` without its zero."""
+    compact = "".join(character for character in text.lower() if character.isalnum())
+    number = compact.removeprefix("isbn")
+    for candidate in (number, number[2:] if number[:2] in {"10", "13"} else "", number.zfill(10)):
+        if len(candidate) in _ISBN_LENGTHS and candidate.isascii() and candidate[:-1].isdigit():
+            found = parse_isbn(candidate)
+            if found:
+                return found
+    return None
+
+
+async def find_isbn(isbn13: str, *, filters: Filters, fields: Mapping[str, int]) -> Found:
+    """Return the book with this ISBN."""
+    documents = await book_search.of_isbn(isbn13, filters=filters, fields=fields)
+    return replace(NOTHING, ranked=[Ranked(1.0, document["_id"], document) for document in documents])
+
+
+def corrected_query(query: Query, found: Found) -> str | None:
+    """Return the words that the best hit was found by, where they aren't those typed."""
+    if not found.ranked:
+        return None
+    names = found.ranked[0].document["search"]
+    words = [*names["title"].split(), *names["authors"].split(), *names["series"].split()]
+    meant = " ".join(_meant(group, words) for group in found.reading.groups)
+    return meant if meant != query.phrase else None
+
+
+def _meant(group: Group, words: Sequence[str]) -> str:
+    best = max(words, key=group.fit, default=group.typed)
+    typed_so = any(word == group.typed or (group.beginnings and word.startswith(group.typed)) for word in words)
+    return group.typed if typed_so or not group.fit(best) else best

@@ -14,21 +14,26 @@ MAX_TERMS: Final = 400
 MAX_TOKEN: Final = 40
 """Longer words are cut: nobody types them to the end."""
 
-STOP_WORDS: Final = frozenset(
-    "a an and are as at be by for from has his her in is it its my not of on or our that the this to was we who with"
-    " you your de del der des die das du el et la las le les los un una und une van von y".split()
-)
+STOP_WORDS: Final = frozenset((
+    "a", "an", "and", "are", "as", "at", "be", "by", "for", "from", "has", "his", "her", "in", "is", "it", "its",
+    "my", "not", "of", "on", "or", "our", "that", "the", "this", "to", "was", "we", "who", "with", "you", "your",
+    "de", "del", "der", "des", "die", "das", "du", "el", "et", "la", "las", "le", "les", "los", "un", "una", "und",
+    "une", "van", "von", "y",
+))  # fmt: skip
 """Words too common to decide anything: they order results, they never exclude one, unless there are no others."""
 
+_APOSTROPHES: Final = "\u2019\u2018\u02bc\u02bb\u02b9\u2032\u0060\u00b4\uff07"
+_INVISIBLE: Final = "\u00ad\u200b\u200c\u200d"
 _LETTERS: Final = str.maketrans(
     {
-        "ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i", "ħ": "h",
+        "ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "\u0131": "i", "ħ": "h",
         "ŋ": "n", "ŧ": "t", "ə": "e", "&": " and ",
-        **dict.fromkeys("\N{RIGHT SINGLE QUOTATION MARK}\N{LEFT SINGLE QUOTATION MARK}ʼʻʹ′`´＇", "'"),
-        **dict.fromkeys("\N{SOFT HYPHEN}\N{ZERO WIDTH SPACE}\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}", ""),
+        **dict.fromkeys(_APOSTROPHES, "'"),
+        **dict.fromkeys(_INVISIBLE, ""),
     }
 )  # fmt: skip
 _WORD: Final = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
+_SHOWN_WORD: Final = re.compile(rf"[^\W_](?:[^\W_]|[\u0300-\u036f',{_APOSTROPHES}{_INVISIBLE}](?=[^\W_]))*")
 _INITIALS: Final = re.compile(r"(?<![^\W_])(?<!')[^\W\d_](?:(?:\.\s{0,3}|\s{1,3})[^\W\d_](?![^\W_])(?!'))+")
 _THOUSANDS: Final = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _COMPOUND: Final = re.compile(r"(?<![\w'-])([^\W\d_]+)-([^\W\d_]+)(?![\w'-])")
@@ -60,7 +65,7 @@ def fold(text: str) -> str:
 
 
 def tokenise(text: str) -> list[str]:
-    """Return the words of the text in order, in normal form: `J. K. Rowling’s “Café”` is `jk rowlings cafe`."""
+    """Return the words of the text in order, in normal form: `J. K. Rowling's Café` is `jk rowlings cafe`."""
     return _words(fold(text))
 
 
@@ -74,9 +79,9 @@ def spans(text: str) -> Iterator[Span]:
     at = 0
     pieces = [(found.start(), found.end()) for found in _INITIALS.finditer(text)]
     for start, end in [*pieces, (len(text), len(text))]:
-        for word in re.finditer(r"[^\W_](?:[^\W_]|[\u0300-\u036f'’‘ʼ`´,](?=[^\W_]))*", text[at:start]):
+        for word in _SHOWN_WORD.finditer(text, at, start):
             for token in tokenise(word.group())[:1]:
-                yield Span(token, at + word.start(), at + word.end())
+                yield Span(token, word.start(), word.end())
         for token in tokenise(text[start:end])[:1]:
             yield Span(token, start, end)
         at = end

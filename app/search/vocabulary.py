@@ -117,4 +117,3 @@ class Vocabulary:
         at = bisect_left(self._sorted, word)
         near = "".join(self._sorted[max(at - 100, 0) : at + 100])
         return "".join({*word, *(letter for letter in near if not letter.isascii())})
-

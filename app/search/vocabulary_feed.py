@@ -48,18 +48,21 @@ class VocabularyFeed:
             self._freshening = asyncio.create_task(self._freshen())
         return self._words
 
-    async def warm(self) -> None:
-        """Load the first snapshot where the database answers; otherwise the first search does."""
-        try:
-            await self.current()
-        except PyMongoError as error:
-            log.warning("The vocabulary isn't loaded yet", exc_info=error)
+    def start(self) -> None:
+        """Load the first snapshot in the background, so that the first search needn't wait for it."""
+        self._freshening = asyncio.create_task(self._warm())
 
     async def aclose(self) -> None:
         """Stop fetching."""
         if self._freshening is not None:
             self._freshening.cancel()
             await asyncio.gather(self._freshening, return_exceptions=True)
+
+    async def _warm(self) -> None:
+        try:
+            await self.current()
+        except PyMongoError as error:
+            log.warning("The vocabulary isn't loaded yet; the first search does it", exc_info=error)
 
     async def _load(self) -> Vocabulary:
         now = clock.now()

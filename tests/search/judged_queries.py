@@ -32,7 +32,24 @@ class Judged:
 
 
 _ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz"
-_COMMON: Final = frozenset("the and for with from that this his her you your not are was into over all".split())
+_COMMON: Final = frozenset(
+    (
+        "the",
+        "and",
+        "for",
+        "with",
+        "from",
+        "that",
+        "this",
+        "his",
+        "her",
+        "you",
+        "your",
+        "not",
+        "was",
+        "into",
+    )  # fmt: skip
+)
 
 
 def draw(books: Sequence[Shelved], *, per_kind: int, seed: int) -> dict[str, list[Judged]]:
@@ -51,7 +68,8 @@ def draw(books: Sequence[Shelved], *, per_kind: int, seed: int) -> dict[str, lis
             query = spell(book, chance)
             if query is None:
                 continue
-            right = same_series[_plain(book.series)] if kind == "series" and book.series else same_title[_plain(book.title)]
+            by_series = kind == "series" and book.series is not None
+            right = same_series[_plain(str(book.series))] if by_series else same_title[_plain(book.title)]
             found.setdefault(query, Judged(query, frozenset(right)))
             if len(found) == per_kind:
                 break
@@ -68,7 +86,7 @@ def _bare(text: str) -> str:
 
 
 def _words(text: str) -> list[str]:
-    return re.findall(r"[^\W_]+(?:['’][^\W_]+)*", text)
+    return re.findall(r"[^\W_]+(?:['\u2019][^\W_]+)*", text)
 
 
 def _latin(text: str) -> bool:
@@ -174,7 +192,8 @@ def _isbn(book: Shelved, chance: random.Random) -> str | None:
     if not book.isbn13:
         return None
     thirteen, ten = book.isbn13, isbn10_of(book.isbn13)
-    spelled = [thirteen, f"ISBN {thirteen[:3]}-{thirteen[3:]}", " ".join((thirteen[:3], thirteen[3], thirteen[4:8], thirteen[8:]))]
+    spaced = " ".join((thirteen[:3], thirteen[3], thirteen[4:8], thirteen[8:]))
+    spelled = [thirteen, f"ISBN {thirteen[:3]}-{thirteen[3:]}", spaced]
     if ten:
         spelled += [ten, ten.lower(), f"{ten[0]}-{ten[1:4]}-{ten[4:9]}-{ten[9]}", f"isbn-10: {ten}"]
     return chance.choice(spelled)
