@@ -1,4 +1,4 @@
-"""Writes records in batches: a book, its stock and the movement that brought it are committed together or not at all."""
+"""Writes records in batches: a book, its stock and the movement that brought it, all of them or none."""
 
 import asyncio
 import random
@@ -83,7 +83,11 @@ class BatchWriter:
         Raises:
             DependencyUnavailable, DeadlineExceeded, Overloaded: the database stayed away; some rows may be written.
         """
-        refused = [RowVerdict(r.line, Verdict.FAILED, None, r.code, r.detail, r.notes) for r in rows if isinstance(r, RowFailure)]
+        refused = [
+            RowVerdict(r.line, Verdict.FAILED, None, r.code, r.detail, r.notes)
+            for r in rows
+            if isinstance(r, RowFailure)
+        ]
         facts: list[tuple[BookRecord, documents.Stored]] = []
         for record in rows:
             if isinstance(record, BookRecord):
@@ -130,14 +134,16 @@ class BatchWriter:
     ) -> list[RowVerdict]:
         """Find the row that doesn't go in, and write the others."""
         if len(facts) == 1:
-            detail = "Another writer keeps changing this book." if isinstance(error, _Overtaken) else "A unique value is taken."
+            detail = (
+                "Another writer keeps changing this book."
+                if isinstance(error, _Overtaken)
+                else "A unique value is taken."
+            )
             return [_failure(facts[0][0], "conflict", detail)]
         middle = len(facts) // 2
         return await self._write(facts[:middle], done) + await self._write(facts[middle:], done)
 
-    async def _plan(
-        self, facts: Sequence[tuple[BookRecord, documents.Stored]], done: dict[str, RowVerdict]
-    ) -> _Plan:
+    async def _plan(self, facts: Sequence[tuple[BookRecord, documents.Stored]], done: dict[str, RowVerdict]) -> _Plan:
         try:
             existing = await _by("source", [record.source for record, _ in facts], documents.FACT_FIELDS)
             wanted = [record.isbn13 for record, _ in facts if record.isbn13 is not None]
@@ -172,9 +178,7 @@ class BatchWriter:
         return plan
 
     async def _commit(self, plan: _Plan) -> None:
-        books, stocks, movements = (
-            model.get_pymongo_collection() for model in (Book, Inventory, StockMovement)
-        )
+        books, stocks, movements = (model.get_pymongo_collection() for model in (Book, Inventory, StockMovement))
         updates = [
             UpdateOne({"_id": book_id, "updated_at": seen_at}, {"$set": change})
             for book_id, seen_at, change in plan.updates
@@ -213,5 +217,3 @@ async def _by(field: str, values: Sequence[str], projection: dict[str, int]) -> 
 
 def _failure(record: BookRecord, code: str, detail: str) -> RowVerdict:
     return RowVerdict(record.line, Verdict.FAILED, None, code, detail, record.notes)
-
-

@@ -106,7 +106,7 @@ def new_movement(book: Stored, stock: int) -> Stored:
 
 
 def changes(existing: Mapping[str, Any], facts: Stored, *, at: datetime) -> Stored:
-    """Return the fields of a book that the facts really change, with what follows from them; nothing where none does."""
+    """Return the fields of a book that the facts really change, with what follows from them, or nothing."""
     changed = {name: value for name, value in facts.items() if existing.get(name) != value}
     if not changed:
         return {}
@@ -130,9 +130,9 @@ def search_of(book: Mapping[str, Any]) -> Stored:
 
 
 def _availability(stock: int) -> Availability:
-    return Inventory.model_construct(
-        on_hand=stock, held=0, low_stock_threshold=DEFAULT_LOW_STOCK_THRESHOLD
-    ).availability
+    inventory = Inventory.model_construct(on_hand=stock, held=0, low_stock_threshold=DEFAULT_LOW_STOCK_THRESHOLD)
+    shown: Availability = inventory.availability
+    return shown
 
 
 FACT_FIELDS = {name: 1 for name in Book.model_fields if name not in {"id", "search", "created_at"}} | {"_id": 1}

@@ -16,7 +16,6 @@ class WithoutDuplicates:
         """Take the rows from this source."""
         self._rows = rows
         self.total = rows.total
-        self.unit = rows.unit
 
     @property
     def done(self) -> int:

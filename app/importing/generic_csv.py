@@ -96,8 +96,6 @@ _NESTED: Final = {
 class GenericCsvFile:
     """The rows of one CSV file."""
 
-    unit = "bytes"
-
     def __init__(self, file: LineFile) -> None:
         """Read from this file."""
         self._file = file
@@ -173,7 +171,7 @@ def _values(cells: Mapping[str, str]) -> dict[str, Any]:
 
 
 def shop_record(fields: RowInput, *, line: int, prefix: str) -> BookRecord | RowFailure:
-    """Return the record of a row from a shop's own file, which must name the price; stock starts at 0 where it's silent."""
+    """Return the record of a row from a shop's own file, which must name the price; silence means no stock."""
     if fields.price is None:
         return RowFailure(line, "price_missing", "The row has no price.")
     offer = Offer(fields.format or Format.PAPERBACK, fields.price, fields.stock or 0)

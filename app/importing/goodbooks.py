@@ -31,8 +31,6 @@ _ISBN10_LENGTH: Final = 10
 class GoodbooksFile:
     """The rows of one books.csv."""
 
-    unit = "bytes"
-
     def __init__(self, file: LineFile) -> None:
         """Read from this file."""
         self._file = file

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
 
-from app.database import Database
+from pymongo.errors import PyMongoError
+
+from app.database import Database, as_domain_error
 from app.importing.batches import AfterCommit, BatchWriter, RowVerdict, Verdict
 from app.importing.records import Row, RowSource
 from app.importing.shelves import Shelves
@@ -60,7 +62,10 @@ async def import_rows(
         DependencyUnavailable, DeadlineExceeded, Overloaded: the database stayed away for two minutes.
     """
     shelves = Shelves(database, dry_run=dry_run)
-    await shelves.load()
+    try:
+        await shelves.load()
+    except PyMongoError as error:
+        raise as_domain_error(error) from error
     writer = BatchWriter(database, shelves, dry_run=dry_run, after_commit=after_commit)
     waiting: deque[asyncio.Task[list[RowVerdict]]] = deque()
     try:
@@ -85,8 +90,12 @@ async def finish_import(tally: Tally) -> None:
 
     Run twice, it says the same; after a crash before it, the next import or the regular count makes up for it.
     """
-    if tally.verdicts[Verdict.CREATED] or tally.verdicts[Verdict.UPDATED]:
+    if not (tally.verdicts[Verdict.CREATED] or tally.verdicts[Verdict.UPDATED]):
+        return
+    try:
         await SearchTerm.recount()
+    except PyMongoError as error:
+        raise as_domain_error(error) from error
 
 
 def _batches(rows: RowSource) -> Iterator[list[Row]]:

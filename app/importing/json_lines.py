@@ -1,4 +1,4 @@
-"""Reads JSON lines: on each line a book as `POST /books` takes it, with stock, rating, popularity and cover if known."""
+"""Reads JSON lines: each a book as `POST /books` takes it, perhaps with stock, rating, popularity and cover."""
 
 from collections.abc import Iterator
 
@@ -12,8 +12,6 @@ from app.importing.records import Row, RowFailure, WrongFile
 
 class JsonLinesFile:
     """The rows of one file of JSON lines."""
-
-    unit = "bytes"
 
     def __init__(self, file: LineFile) -> None:
         """Read from this file, whose first line must begin an object.

@@ -30,8 +30,6 @@ class Line:
 class LineFile:
     """The lines of one file. `done` counts the bytes read so far, `total` those of the file."""
 
-    unit = "bytes"
-
     def __init__(self, path: Path) -> None:
         """Check that the file can be read and looks like text.
 

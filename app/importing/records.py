@@ -74,11 +74,17 @@ Row = BookRecord | RowFailure
 
 
 class RowSource(Protocol):
-    """Rows in order, and how far along they are: `done` of `total`, counted in `unit`."""
+    """Rows in order, and how far along they are."""
 
-    total: int
-    done: int
-    unit: str
+    @property
+    def total(self) -> int:
+        """How much there is: bytes of a file, rows of what is made up."""
+        ...
+
+    @property
+    def done(self) -> int:
+        """How much of `total` was read."""
+        ...
 
     def __iter__(self) -> Iterator[Row]:
         """Yield every row once."""

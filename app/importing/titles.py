@@ -9,8 +9,9 @@ from app.importing.records import Note
 from app.schemas.book import Series
 
 _SPACE: Final = re.compile(r"\s+")
+_DASH: Final = r"[-\u2013]"
 _NUMBER: Final = r"\d{1,4}(?:\.\d{1,2})?"
-_RANGE: Final = rf"{_NUMBER}(?:\s*[-–]\s*{_NUMBER})?"
+_RANGE: Final = rf"{_NUMBER}(?:\s*{_DASH}\s*{_NUMBER})?"
 _ENTRY: Final = re.compile(
     rf"""\s*(?:Includes:\s*)?
     (?P<name>[^#]*?[^\s,#])            # the series, without the comma before its number
@@ -89,7 +90,7 @@ def _entries(inside: str) -> list[dict[str, str | None]]:
 
 def _position(numbers: str | None) -> str | None:
     """Return one number or range as written, or the range that contains all the others; else None."""
-    ranges = [[Decimal(end) for end in re.split(r"\s*[-–]\s*", part)] for part in _SPLIT.split(numbers or "")]
+    ranges = [[Decimal(end) for end in re.split(rf"\s*{_DASH}\s*", part)] for part in _SPLIT.split(numbers or "")]
     for ends in ranges:
         if all(ends[0] <= other[0] and other[-1] <= ends[-1] for other in ranges):
             return "-".join(str(end) for end in ends)
