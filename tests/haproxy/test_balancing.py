@@ -1,0 +1,147 @@
+"""Which replica gets a request, when it is tried again, and how a replica leaves without anyone noticing."""
+
+import asyncio
+from collections.abc import Mapping
+
+import httpx
+import pytest
+
+from tests.haproxy.conftest import StartEdge
+from tests.haproxy.edge import NOBODY
+from tests.haproxy.origin import Answer, Origin, Seen
+
+
+async def hang_up(seen: Seen) -> Answer:  # noqa: ARG001 - it hangs up on everyone
+    """Take the request and die without a word."""
+    return Answer(close_instead=True)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
+async def test_a_refused_connection_is_always_tried_elsewhere(
+    start_edge: StartEdge, origin: Origin, second_origin: Origin, method: str
+) -> None:
+    # given two replicas, one of which dies just now
+    edge = await start_edge(origin, second_origin)
+    await origin.stop()
+    # when
+    answers = [await edge.client.request(method, "/api/v1/cart") for _ in range(6)]
+    # then
+    assert [answer.status_code for answer in answers] == [200] * 6
+    assert len(second_origin.seen) == 6
+
+
+@pytest.mark.parametrize(
+    ("method", "headers"),
+    [
+        ("GET", {}),
+        ("HEAD", {}),
+        ("OPTIONS", {}),
+        ("POST", {"Idempotency-Key": "k1"}),
+        ("PATCH", {"Idempotency-Key": "k1", "If-Match": '"1"'}),
+        ("PUT", {}),
+    ],
+)
+async def test_a_lost_answer_is_asked_for_again_where_that_is_harmless(
+    start_edge: StartEdge, origin: Origin, second_origin: Origin, method: str, headers: Mapping[str, str]
+) -> None:
+    # given a replica that dies with the request in its hands, and one that doesn't
+    origin.script = hang_up  # type: ignore[method-assign]
+    edge = await start_edge(origin, second_origin)
+    # when
+    answers = [await edge.client.request(method, "/api/v1/cart", headers=headers) for _ in range(4)]
+    # then
+    assert [answer.status_code for answer in answers] == [200] * 4
+    assert len(second_origin.seen) == 4
+    assert len(origin.seen) >= 1
+
+
+@pytest.mark.parametrize(
+    ("method", "headers"),
+    [("POST", {}), ("PATCH", {"If-Match": '"1"'}), ("PUT", {"If-Match": '"1"'}), ("DELETE", {})],
+)
+async def test_a_lost_answer_is_502_where_twice_is_not_the_same_as_once(
+    start_edge: StartEdge, origin: Origin, method: str, headers: Mapping[str, str]
+) -> None:
+    # given
+    origin.script = hang_up  # type: ignore[method-assign]
+    edge = await start_edge(origin)
+    # when
+    answer = await edge.client.request(method, "/api/v1/cart", headers=headers)
+    # then
+    assert (answer.status_code, len(origin.seen)) == (502, 1)
+
+
+async def test_a_draining_replica_gets_nothing_new_and_finishes_what_it_has(
+    start_edge: StartEdge, origin: Origin
+) -> None:
+    # given a request that a replica is at work on
+    working = asyncio.Event()
+
+    async def slow(seen: Seen) -> Answer:  # noqa: ARG001 - everything is slow here
+        working.set()
+        return Answer(body=b'"finished"', after=3)
+
+    origin.script = slow  # type: ignore[method-assign]
+    edge = await start_edge(origin, HAPROXY_API_2=NOBODY, HAPROXY_API_3=NOBODY)
+    # when it is asked to go
+    in_flight = asyncio.create_task(edge.client.post("/api/v1/orders"))
+    await working.wait()
+    origin.ready = 404
+    await edge.until("api-1", "NOLB")
+    refused = await edge.client.get("/api/v1/cart")
+    # then
+    assert refused.status_code == 503
+    assert (await in_flight).json() == "finished"
+    assert origin.checks[-1].target == "/readyz?draining=404"
+
+
+async def test_a_replica_that_returns_is_used_again(start_edge: StartEdge, origin: Origin) -> None:
+    # given
+    edge = await start_edge(origin)
+    await origin.stop()
+    await edge.until("api-1", "DOWN")
+    # when
+    await origin.start()
+    await edge.until("api-1", "UP")
+    # then
+    assert (await edge.client.get("/api/v1/cart")).status_code == 200
+
+
+async def test_requests_on_a_hung_replica_move_on_when_it_is_noticed(
+    start_edge: StartEdge, origin: Origin, second_origin: Origin
+) -> None:
+    # given a replica that takes connections and says nothing any more
+    async def never(seen: Seen) -> Answer:  # noqa: ARG001 - it hangs for everyone
+        return Answer(after=30)
+
+    edge = await start_edge(origin, second_origin)
+    hung = asyncio.get_running_loop().time()
+    origin.script = never  # type: ignore[method-assign]
+    origin.hung = True
+    # when
+    reads = [edge.client.get("/api/v1/cart") for _ in range(4)]
+    keyed = [edge.client.post("/api/v1/orders", headers={"Idempotency-Key": f"k{number}"}) for number in range(4)]
+    bare = [edge.client.post("/api/v1/auth/login") for _ in range(4)]
+    answers: list[httpx.Response] = await asyncio.gather(*reads, *keyed, *bare)
+    # then
+    took = asyncio.get_running_loop().time() - hung
+    assert [answer.status_code for answer in answers[:8]] == [200] * 8
+    assert {answer.status_code for answer in answers[8:]} <= {200, 502, 503}
+    assert took < 5
+
+
+async def test_work_that_finds_no_place_in_time_is_shed(start_edge: StartEdge, origin: Origin) -> None:
+    # given a replica whose 64 places are taken for longer than anyone waits
+    async def slow(seen: Seen) -> Answer:  # noqa: ARG001 - everything is slow here
+        return Answer(after=3)
+
+    origin.script = slow  # type: ignore[method-assign]
+    edge = await start_edge(origin, HAPROXY_API_2=NOBODY, HAPROXY_API_3=NOBODY)
+    limits = httpx.Limits(max_connections=None)
+    async with httpx.AsyncClient(base_url=edge.url, timeout=20, limits=limits, trust_env=False) as client:
+        # when
+        answers = await asyncio.gather(*(client.get("/api/v1/cart") for _ in range(80)))
+    # then
+    shed = [answer for answer in answers if answer.status_code == 503]
+    assert (len(shed), len(origin.seen)) == (16, 64)
+    assert {(answer.headers["retry-after"], answer.json()["code"]) for answer in shed} == {("1", "overloaded")}
