@@ -12,13 +12,15 @@ CANDIDATES: Final = 1_000
 """Ranked and counted exactly up to here; of more, the most popular."""
 
 _SCANNED: Final = 20_000
+_TITLES_SCANNED: Final = 2_000
+_TITLES: Final = 50
 _SECONDS: Final = 2.0
 _LAST: Final = "\U0010ffff"
 _BY_TERM: Final = [("search.terms", 1), ("popularity", -1), ("_id", -1)]
 _BY_POPULARITY: Final = {"popularity": -1, "_id": -1}
 
 RANKED_FIELDS: Final[Mapping[str, int]] = {
-    "search.title": 1, "search.authors": 1, "search.series": 1, "popularity": 1,
+    "search.title": 1, "search.authors": 1, "search.series": 1, "search.series_key": 1, "popularity": 1,
 }  # fmt: skip
 
 
@@ -50,6 +52,8 @@ class WordQuery:
     filters: Query
     expected: int
     """How many books the driver is expected to give."""
+    partial: bool = False
+    """Whether the driver names only the most common of the words that would do."""
 
     def condition(self) -> dict[str, Any]:
         """Return the whole as one query, for lists that MongoDB sorts."""
@@ -83,11 +87,23 @@ async def most_popular(
         return await cursor.to_list()
 
 
-async def titled(title: str, *, filters: Query, fields: Mapping[str, int]) -> list[dict[str, Any]]:
-    """Return the live books with exactly this normal title, a hundred at most."""
-    query = {"search.title": title, **LIVE, **filters}
+async def titled(beginning: str, *, filters: Query, fields: Mapping[str, int]) -> list[dict[str, Any]]:
+    """Return live books whose normal title begins so: those with exactly this title, and the most popular others.
+
+    Of very many such titles only the first two thousand in the alphabet are looked at, which begin with the exact ones.
+    """
+    pipeline: list[dict[str, Any]] = [
+        {"$match": {"search.title": {"$gte": beginning, "$lt": beginning + _LAST}}},
+        {"$sort": {"search.title": 1, "_id": 1}},
+        {"$limit": _TITLES_SCANNED},
+        {"$match": {**LIVE, **filters}},
+        {"$project": {**fields, "exact": {"$eq": ["$search.title", beginning]}}},
+        {"$sort": {"exact": -1, **_BY_POPULARITY}},
+        {"$limit": _TITLES},
+    ]
     with pymongo.timeout(_SECONDS):
-        return await Book.get_pymongo_collection().find(query, dict(fields)).limit(100).to_list(100)
+        cursor = await Book.get_pymongo_collection().aggregate(pipeline, hint={"search.title": 1, "_id": 1})
+        return await cursor.to_list()
 
 
 async def of_isbn(isbn13: str, *, filters: Query, fields: Mapping[str, int]) -> list[dict[str, Any]]:

@@ -15,6 +15,8 @@ ELSEWHERE: Final = 0.4
 
 _COVERAGE: Final = 0.25
 _WHOLE_TITLE: Final = 0.35
+_BEGUN_TITLE: Final = 0.15
+_WHOLE_SERIES: Final = 0.3
 _PHRASE: Final = 0.1
 _POPULARITY: Final = 0.35
 _STOP_WORD: Final = 0.15
@@ -35,8 +37,8 @@ def rank(documents: Iterable[Mapping[str, Any]], *, reading: Reading, phrase: st
     """Return the documents, best first.
 
     The score is the share of the query's weight (inverse document frequencies) that the book's names match, each by
-    how well the word fits and where it stands; plus the share of the title that was asked for, the title asked for as
-    a whole or in one piece; plus the logarithm of popularity. Where words may be lacking, a book that matches less than
+    how well the word fits and where it stands; plus the share of the title that was asked for, the title or the series
+    asked for as a whole, the title's beginning, or a piece of it; plus the logarithm of popularity. Where words may be lacking, a book that matches less than
     half of the query's weight is left out.
     """
     score = _Scorer(reading, phrase)
@@ -80,8 +82,12 @@ class _Scorer:
         score += _COVERAGE * asked / (of_title or 1.0)
         if title == self._phrase:
             score += _WHOLE_TITLE + _PHRASE
+        elif title.startswith(self._phrase):
+            score += _BEGUN_TITLE
         elif self._padded in f" {title} ":
             score += _PHRASE
+        if names["series_key"] == self._phrase:
+            score += _WHOLE_SERIES
         return score + _POPULARITY * math.log(1 + document["popularity"]) / _MOST_POPULAR
 
     def _match(self, word: str, place: float, matched: list[float]) -> float:

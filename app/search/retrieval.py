@@ -61,12 +61,12 @@ async def ask(
     """Return the books that one reading of the query gives."""
     asked = word_query(reading, filters=filters)
     documents = await book_search.most_popular(asked, fields=fields, at_most=at_most)
-    complete = len(documents) < at_most
+    complete = len(documents) < at_most and not asked.partial
     if not complete:
-        # The book with exactly this title belongs to the answer, however few know it.
+        # A book with exactly this title belongs to the answer, however few know it, and so do titles that begin so.
         known = {document["_id"] for document in documents}
-        exact = await book_search.titled(query.phrase, filters=filters, fields=fields)
-        documents += [document for document in exact if document["_id"] not in known]
+        begun = await book_search.titled(query.phrase, filters=filters, fields=fields)
+        documents += [document for document in begun if document["_id"] not in known]
     ranked = rank(documents, reading=reading, phrase=query.phrase)
     return Found(reading=reading, ranked=ranked, complete=complete, condition=asked.condition())
 
@@ -79,7 +79,8 @@ def word_query(reading: Reading, *, filters: Filters) -> WordQuery:
         expected = sum(group.size for group in deciding)
         return WordQuery(AnyOf(tuple(dict.fromkeys(words))), (), filters, expected)
     driver, *others = deciding
-    return WordQuery(_leading(driver), tuple(map(_tested, others)), filters, driver.size)
+    partial = len(driver.completions) == MAX_ALTERNATIVES
+    return WordQuery(_leading(driver), tuple(map(_tested, others)), filters, driver.size, partial=partial)
 
 
 def _answers(reading: Reading, found: Found, query: Query) -> bool:
@@ -120,7 +121,7 @@ async def find_isbn(isbn13: str, *, filters: Filters, fields: Mapping[str, int])
 
 def corrected_query(query: Query, found: Found) -> str | None:
     """Return the words that the best hit was found by, where they aren't those typed."""
-    if not found.ranked:
+    if not found.ranked or not found.reading.groups:
         return None
     names = found.ranked[0].document["search"]
     words = [*names["title"].split(), *names["authors"].split(), *names["series"].split()]

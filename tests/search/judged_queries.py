@@ -32,24 +32,7 @@ class Judged:
 
 
 _ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz"
-_COMMON: Final = frozenset(
-    (
-        "the",
-        "and",
-        "for",
-        "with",
-        "from",
-        "that",
-        "this",
-        "his",
-        "her",
-        "you",
-        "your",
-        "not",
-        "was",
-        "into",
-    )  # fmt: skip
-)
+_COMMON: Final = frozenset({"the", "and", "for", "with", "from", "that", "this", "his", "her", "you", "your", "into"})
 
 
 def draw(books: Sequence[Shelved], *, per_kind: int, seed: int) -> dict[str, list[Judged]]:
