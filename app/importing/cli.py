@@ -15,7 +15,7 @@ from app.database import Database
 from app.errors import BookstoreError
 from app.importing.batches import RowVerdict, Verdict
 from app.importing.imports import Tally, finish_import, import_rows
-from app.importing.progress import ImportProgress, summary
+from app.importing.progress import ImportProgress, headline, summary
 from app.importing.records import RowSource, WrongFile
 from app.importing.sources import FileFormat, open_source
 from app.importing.starter import StarterCatalogue
@@ -68,7 +68,7 @@ def import_books(  # noqa: PLR0917  # Typer reads a command's options from its p
         _say(speak, str(error))
         raise typer.Exit(WRONG_USAGE) from error
     except ValidationError as error:
-        _say(speak, f"A setting is wrong: {error.errors()[0]['msg']}.")
+        _say(speak, f"A setting is wrong: {error.errors()[0]['msg'].removeprefix('Value error, ')}.")
         raise typer.Exit(WRONG_USAGE) from error
     except (BookstoreError, OSError) as error:
         _say(speak, f"{error} What is imported stays; run the same command again to go on.")
@@ -128,7 +128,9 @@ async def _run(settings: Settings, source: RowSource, report: TextIO | None, *, 
     if tally.verdicts[Verdict.FAILED] > _SHOWN_FAILURES:
         more = tally.verdicts[Verdict.FAILED] - _SHOWN_FAILURES
         _say(speak, f"… and {more:,} more rows failed; --report FILE names them all.")
-    Console().print(summary(tally, seconds=seconds, dry_run=dry_run))
+    console = Console()
+    _say(console, headline(tally, seconds=seconds, dry_run=dry_run))
+    console.print(summary(tally, dry_run=dry_run))
     return tally
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
-from pydantic import AnyHttpUrl, Field, TypeAdapter, ValidationError, field_validator
+from pydantic import HttpUrl, Field, TypeAdapter, ValidationError, field_validator
 
 from app.importing.records import BookRecord, Note, Offer, RowFailure
 from app.money import Money
@@ -11,7 +11,7 @@ from app.schemas.book import BookInput, Cover, Format, Rating
 from app.schemas.fields import Language
 
 _MOST_PROBLEMS: Final = 5
-_URL: Final = TypeAdapter(AnyHttpUrl)
+_URL: Final = TypeAdapter(HttpUrl)
 
 MAX_STOCK: Final = 1_000_000
 

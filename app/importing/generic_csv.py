@@ -97,7 +97,12 @@ class GenericCsvFile:
     """The rows of one CSV file."""
 
     def __init__(self, file: LineFile) -> None:
-        """Read from this file."""
+        """Read from this file.
+
+        Raises:
+            WrongFile: the first line is no header.
+        """
+        _header(next(csv_rows(file), None))
         self._file = file
         self.total = file.total
 
@@ -107,11 +112,7 @@ class GenericCsvFile:
         return self._file.done
 
     def __iter__(self) -> Iterator[Row]:
-        """Yield a record or a failure for each row, and a failure for each column that isn't understood.
-
-        Raises:
-            WrongFile: the first line is no header.
-        """
+        """Yield a record or a failure for each row, and a failure for each column that isn't understood."""
         names: list[str] | None = None
         for row in csv_rows(self._file):
             if names is None:
@@ -127,7 +128,7 @@ class GenericCsvFile:
                 yield book_of(dict(zip(names, row.cells, strict=True)), line=row.line)
 
 
-def _header(row: CsvRow | RowFailure) -> list[str]:
+def _header(row: CsvRow | RowFailure | None) -> list[str]:
     names = [name.strip().lower() for name in row.cells] if isinstance(row, CsvRow) else []
     if not {"title", "authors"} <= set(names):
         raise WrongFile("The first line is no header: a column title and a column authors are needed.")

@@ -32,7 +32,12 @@ class GoodbooksFile:
     """The rows of one books.csv."""
 
     def __init__(self, file: LineFile) -> None:
-        """Read from this file."""
+        """Read from this file.
+
+        Raises:
+            WrongFile: the header lacks columns.
+        """
+        _header(next(csv_rows(file), None))
         self._file = file
         self.total = file.total
 
@@ -42,11 +47,7 @@ class GoodbooksFile:
         return self._file.done
 
     def __iter__(self) -> Iterator[Row]:
-        """Yield a record or a failure for each row.
-
-        Raises:
-            WrongFile: the header lacks columns.
-        """
+        """Yield a record or a failure for each row."""
         names: list[str] | None = None
         for row in csv_rows(self._file):
             if names is None:
@@ -57,7 +58,7 @@ class GoodbooksFile:
                 yield book_of(dict(zip(names, row.cells, strict=True)), line=row.line)
 
 
-def _header(row: CsvRow | RowFailure) -> list[str]:
+def _header(row: CsvRow | RowFailure | None) -> list[str]:
     names = [name.strip() for name in row.cells] if isinstance(row, CsvRow) else []
     missing = sorted(NEEDED - set(names))
     if missing:
@@ -79,7 +80,7 @@ def book_of(cells: Mapping[str, str], *, line: int) -> BookRecord | RowFailure:
     try:
         values: dict[str, Any] = {
             "title": title.title,
-            "series": title.series,
+            "series": {"name": title.series_name, "position": title.series_position} if title.series_name else None,
             "authors": authors,
             "isbn13": isbn13,
             "language": language,

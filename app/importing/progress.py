@@ -73,13 +73,16 @@ class ImportProgress:
         )
 
 
-def summary(tally: Tally, *, seconds: float, dry_run: bool) -> Table:
-    """Return the table of what became of the rows, what was repaired, and why rows failed."""
+def headline(tally: Tally, *, seconds: float, dry_run: bool) -> str:
+    """Return how many rows there were and how fast, in one line."""
     rate = tally.rows / max(seconds, 0.001)
-    title = f"{tally.rows:,} rows in {seconds:,.1f} s ({rate:,.0f}/s)" + (
-        ", nothing written (dry run)" if dry_run else ""
-    )
-    table = Table(title=title, title_justify="left", show_header=False)
+    ending = "; nothing was written (dry run)" if dry_run else ""
+    return f"{tally.rows:,} rows in {seconds:,.1f} s ({rate:,.0f}/s){ending}"
+
+
+def summary(tally: Tally, *, dry_run: bool) -> Table:
+    """Return the table of what became of the rows, what was repaired, and why rows failed."""
+    table = Table(show_header=False)
     table.add_column()
     table.add_column(justify="right")
     for verdict in Verdict:

@@ -6,7 +6,6 @@ from decimal import Decimal
 from typing import Final
 
 from app.importing.records import Note
-from app.schemas.book import Series
 
 _SPACE: Final = re.compile(r"\s+")
 _DASH: Final = r"[-\u2013]"
@@ -30,7 +29,8 @@ class TitleParts:
     """A title without its series, the series where there is one, and what was done."""
 
     title: str
-    series: Series | None
+    series_name: str | None
+    series_position: str | None
     notes: tuple[Note, ...]
 
 
@@ -44,11 +44,11 @@ def split_title(raw: str) -> TitleParts:
     notes = [Note("title_spaces_cleaned", "Surplus spaces were taken out of the title.")] if title != raw else []
     found = _last_parentheses(title) if "#" in title else None
     if found is None:
-        return TitleParts(title, None, tuple(notes))
+        return TitleParts(title, None, None, tuple(notes))
     bare, inside = found
     entries = _entries(inside)
     if not bare or not entries:
-        return TitleParts(title, None, tuple(notes))
+        return TitleParts(title, None, None, tuple(notes))
     first = entries[0]
     name, position = first["name"], _position(first["numbers"])
     notes.append(Note("series_lifted", f"({inside})"))
@@ -60,7 +60,7 @@ def split_title(raw: str) -> TitleParts:
     part = (first["part"] or "").lstrip(" :;,")
     if part and part.split(" of ")[0].casefold() not in bare.casefold():
         bare = f"{bare} ({part})"
-    return TitleParts(bare, Series(name=name, position=position), tuple(notes))
+    return TitleParts(bare, name, position, tuple(notes))
 
 
 def _last_parentheses(title: str) -> tuple[str, str] | None:
