@@ -58,6 +58,14 @@ class Raw:
     closed: bool
 
 
+async def _say(command: str, *, socket_path: Path) -> str:
+    reader, writer = await asyncio.open_unix_connection(socket_path)
+    writer.write(command.encode() + b"\n")
+    reply = await reader.read()
+    writer.close()
+    return reply.decode()
+
+
 class Edge:
     """One running HAProxy (master and worker) and a client in front of it."""
 
@@ -110,19 +118,15 @@ class Edge:
     async def reload(self) -> None:
         """Ask the master for a new worker; come back when it has taken over."""
         before = await self.info("Pid")
-        assert self._process is not None
-        self._process.send_signal(signal.SIGUSR2)
+        # Over the master's socket: a SIGUSR2 that comes while the master still starts is lost.
+        await _say("reload", socket_path=self.folder / "master.sock")
         async with asyncio.timeout(10):
-            while await self.info("Pid") == before:
+            while await self.info("Pid") in {before, ""}:
                 await asyncio.sleep(0.01)
 
     async def runtime(self, command: str) -> str:
         """Say a command on the runtime socket and return the whole reply."""
-        reader, writer = await asyncio.open_unix_connection(self.environment["HAPROXY_RUNTIME_SOCKET"])
-        writer.write(command.encode() + b"\n")
-        reply = await reader.read()
-        writer.close()
-        return reply.decode()
+        return await _say(command, socket_path=Path(self.environment["HAPROXY_RUNTIME_SOCKET"]))
 
     async def info(self, name: str) -> str:
         """Return one field of `show info`; empty while nobody answers."""
