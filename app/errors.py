@@ -19,7 +19,7 @@ BookstoreError                      code, a sentence for people, data
 └── DeadlineExceeded
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -31,6 +31,11 @@ class FieldError:
     pointer: str
     code: str
     detail: str
+
+
+def json_pointer(steps: Iterable[str | int]) -> str:
+    """Return the pointer (RFC 6901) that leads by these names and indexes into a document; none mean the whole."""
+    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
 
 
 class BookstoreError(Exception):

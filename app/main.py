@@ -1,14 +1,10 @@
 """Puts the application together. `create_app` opens nothing; the lifespan does."""
 
-from typing import Any
-
 from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
 
-from app import problems
+from app import methods, openapi, problems
 from app.lifespan import lifespan
 from app.middleware import Gate
-from app.problems import Problem
 from app.routers import books, categories, inventory, search, system
 from app.routers.responses import EVERYWHERE
 from app.settings import Settings
@@ -35,18 +31,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(system.probes)
     problems.install(app)
     app.add_middleware(Gate, settings=app.state.settings)
-    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend it
+    app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend it
+    methods.complete(app)
     return app
-
-
-def _openapi(app: FastAPI) -> dict[str, Any]:
-    if app.openapi_schema is None:
-        document = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
-        shape = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-        definitions = shape.pop("$defs", {})
-        schemas = document.setdefault("components", {}).setdefault("schemas", {})
-        schemas |= definitions | {"Problem": shape}
-        for name in ("HTTPValidationError", "ValidationError"):
-            schemas.pop(name, None)
-        app.openapi_schema = document
-    return app.openapi_schema

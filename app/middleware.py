@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -15,8 +15,12 @@ from app.settings import Settings
 from app.telemetry import IN_FLIGHT, LATENCY, REQUESTS, SHED, logger
 
 MAX_JSON_BYTES: Final = 64 * 1024
+MAX_JSON_DEPTH: Final = 32
+"""Deeper than any body of ours; what walks a body recursively stays far from its limits."""
+
 _WELL_FORMED_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=-]{8,128}")
-_BODY_METHODS: Final = frozenset({"POST", "PUT", "PATCH"})
+_BODY_METHODS: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_METHODS: Final = _BODY_METHODS | {"GET", "HEAD", "OPTIONS"}
 _UNLIMITED: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
@@ -45,7 +49,7 @@ class Gate:
             async with asyncio.timeout(self._settings.request_deadline_seconds):
                 body = await _checked_body(visit, receive)
                 if body is not None:
-                    await self._app(scope, body, visit.send)
+                    await self._app(visit.scope, body, visit.send)
         except TimeoutError:
             await visit.refuse("deadline_exceeded", "This took too long; the outcome is unknown.", receive)
         except Exception:  # noqa: BLE001  # the last one to see it: logged whole, answered as a problem
@@ -58,11 +62,12 @@ class Gate:
 
 
 class _Visit:
-    """One request on its way through."""
+    """One request on its way through. HEAD goes through as GET, and its answer comes back without the body."""
 
     def __init__(self, scope: Scope, send: Send) -> None:
         self.started_at = clock.monotonic()
-        self.scope = scope
+        self.method: str = scope["method"]
+        self.scope = scope = {**scope, "method": "GET"} if self.method == "HEAD" else scope
         self.status: int | None = None
         self._send = send
         self.path: str = scope["path"]
@@ -73,13 +78,15 @@ class _Visit:
         if len(self.path) > 1 and self.path.endswith("/"):
             scope["original_path"] = self.path
             scope["path"] = self.path.rstrip("/") or "/"
-            scope["raw_path"] = scope["path"].encode()
+            scope["raw_path"] = scope.get("raw_path", b"").rstrip(b"/")
 
     async def send(self, message: Message) -> None:
         """Pass a message on, with the request's id on the answer's head."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
             message["headers"] = [*message["headers"], (b"x-request-id", self.request_id.encode())]
+        elif self.method == "HEAD":
+            message = {**message, "body": b""}
         await self._send(message)
 
     async def refuse(self, code: str, detail: str, receive: Receive) -> None:
@@ -90,9 +97,10 @@ class _Visit:
         await response(self.scope, receive, self.send)
 
     def record(self) -> None:
-        """Count and time the request under its route's template, so that ids don't multiply the series."""
+        """Count and time the request under its route's template, so that neither ids nor made-up methods add series."""
         route = getattr(self.scope.get("route"), "path", "none")
-        REQUESTS.labels(self.scope["method"], route, str(self.status or 0)).inc()
+        method = self.method if self.method in _METHODS else "other"
+        REQUESTS.labels(method, route, str(self.status or 0)).inc()
         LATENCY.labels(route).observe(clock.monotonic() - self.started_at)
 
 
@@ -120,11 +128,22 @@ async def _checked_body(visit: _Visit, receive: Receive) -> Receive | None:
         return None
     if body:
         try:
-            orjson.loads(body)
+            value = orjson.loads(body)
         except orjson.JSONDecodeError as error:
             await visit.refuse("malformed_json", f"The body is not valid JSON: {error}", receive)
             return None
+        if _deeper_than(MAX_JSON_DEPTH, value):
+            await visit.refuse("malformed_json", f"The body is nested deeper than {MAX_JSON_DEPTH} levels.", receive)
+            return None
     return _replay(body, receive)
+
+
+def _deeper_than(levels: int, value: Any) -> bool:
+    inner = [value]
+    for _ in range(levels):
+        containers = [one for one in inner if isinstance(one, dict | list)]
+        inner = [part for one in containers for part in (one.values() if isinstance(one, dict) else one)]
+    return any(isinstance(one, dict | list) for one in inner)
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.database import as_domain_error
-from app.errors import BookstoreError, FieldError, PreconditionFailed
+from app.errors import BookstoreError, FieldError, PreconditionFailed, json_pointer
 from app.telemetry import logger
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -22,7 +22,6 @@ MEDIA_TYPE: Final = "application/problem+json"
 STATUS: Final[Mapping[str, int]] = {
     "malformed_json": 400,
     "cursor_invalid": 400,
-    "bad_request": 400,
     "idempotency_key_missing": 400,
     "webhook_signature_invalid": 400,
     "authentication_required": 401,
@@ -67,7 +66,14 @@ RETRYABLE: Final = frozenset(
      "payment_gateway_unavailable", "deadline_exceeded"}
 )  # fmt: skip
 
-_CODE_OF_FRAMEWORK_STATUS: Final = {404: "not_found", 405: "method_not_allowed", 413: "payload_too_large"}
+_CODE_OF_FRAMEWORK_STATUS: Final = {
+    400: "malformed_json",  # FastAPI's, for a body that only its own parser refuses
+    404: "not_found",
+    405: "method_not_allowed",
+}
+
+_MAX_FIELDS: Final = 100
+"""More fields at fault than these help nobody: a small body mustn't make a large answer."""
 
 
 class ProblemField(BaseModel):
@@ -116,7 +122,9 @@ def problem_response(
         **(data or {}),
     }
     if fields:
-        document["errors"] = [{"pointer": f.pointer, "code": f.code, "detail": f.detail} for f in fields]
+        document["errors"] = [
+            {"pointer": f.pointer, "code": f.code, "detail": f.detail} for f in fields[:_MAX_FIELDS]
+        ]
     out = {"Cache-Control": "no-store", **(headers or {})}
     if status == HTTPStatus.UNAUTHORIZED:
         out["WWW-Authenticate"] = 'Bearer realm="bookstore"' + (
@@ -143,7 +151,7 @@ def _respond(request: Request, error: BookstoreError, headers: Mapping[str, str]
 def _pointer(location: Sequence[str | int]) -> str:
     where, *rest = location
     if where == "body":
-        return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in rest)
+        return json_pointer(rest)
     return f"?{'.'.join(map(str, rest))}" if where == "query" else f"{where}:{'.'.join(map(str, rest))}"
 
 
@@ -177,9 +185,10 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def _framework(request: Request, error: HTTPException) -> Response:
-        code = _CODE_OF_FRAMEWORK_STATUS.get(error.status_code, "bad_request")
+        code = _CODE_OF_FRAMEWORK_STATUS.get(error.status_code, "internal_error")
         detail = {
             "not_found": "There is nothing at this path.",
+            "malformed_json": "The body can't be read as JSON.",
             "method_not_allowed": "This path doesn't know that method; see Allow.",
         }.get(code, str(error.detail))
         return _respond(request, _Refusal(code, detail), error.headers)
