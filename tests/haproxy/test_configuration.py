@@ -1,6 +1,7 @@
 """One configuration file for the local stack and for Docker: HAProxy accepts it with either's environment."""
 
 import os
+import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ import yaml
 
 from tests.haproxy.edge import CONFIGURATION, REPOSITORY, haproxy_binary
 
+DEFAULT = re.compile(r"\$\{\w+:-([^}]*)\}")
 LOCAL = {
     "HAPROXY_BIND": "127.0.0.1:18080",
     "HAPROXY_STATS_BIND": "127.0.0.1:18404",
@@ -22,9 +24,10 @@ LOCAL = {
 
 
 def in_docker() -> dict[str, str]:
-    """Return what docker-compose.yml sets."""
+    """Return what docker-compose.yml sets, with names and folders that exist here."""
     services = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text(encoding="utf-8"))["services"]
-    return {**services["haproxy"]["environment"], "HAPROXY_ERRORS": "haproxy/errors"}
+    given = {name: DEFAULT.sub(r"\1", value) for name, value in services["haproxy"]["environment"].items()}
+    return {**given, "HAPROXY_RUNTIME_SOCKET": "ipv4@127.0.0.1:9999", "HAPROXY_ERRORS": "haproxy/errors"}
 
 
 @pytest.mark.parametrize("environment", [LOCAL, in_docker(), {}], ids=["local", "docker", "defaults"])
