@@ -1,27 +1,47 @@
 """Makes the answers that routers give: conditional reads, pages with links, and what a write stored."""
 
-from typing import TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Any
 from urllib.parse import urlencode
 
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.cache.invalidation import EDGE_MAX_AGE_SECONDS
+from app.cache.reading import CachedReads, Rendered
 from app.conditional import PRIVATE, body_of, conditional, etag_of
 from app.idempotency import Answer
 from app.pagination import Page
 
-T = TypeVar("T", bound=BaseModel)
 
+class Public:
+    """Answers one public read of the catalogue: from the cache, or built and kept there."""
 
-def public(request: Request, model: BaseModel) -> Response:
-    """Return a cacheable answer, or 304."""
-    return conditional(request, body_of(model))
+    def __init__(self, request: Request, reads: CachedReads) -> None:
+        """Take the request and what stands behind it."""
+        self._request = request
+        self._reads = reads
 
+    async def __call__(self, name: str, build: Callable[[], Awaitable[BaseModel]]) -> Response:
+        """Return the answer kept under the name for this request's path and query, or 304 where the client has it."""
+        request = self._request
 
-def public_page(request: Request, page: Page[T]) -> Response:
-    """Return a cacheable page with a `Link` to the next one (RFC 8288)."""
-    return conditional(request, body_of(page), headers=_links(request, page))
+        async def rendered() -> Rendered:
+            model = await build()
+            body = body_of(model)
+            links = _links(request, model) if isinstance(model, Page) else {}
+            return Rendered(body, etag_of(body), links)
+
+        variant = f"{request.url.path}?{urlencode(sorted(request.query_params.multi_items()))}"
+        answered = await self._reads.read(name, variant, rendered)
+        return conditional(
+            request,
+            answered.rendered.body,
+            etag=answered.rendered.etag,
+            headers=answered.rendered.headers
+            | {"Cache-Status": answered.cache_status, "CDN-Cache-Control": f"max-age={EDGE_MAX_AGE_SECONDS}"},
+        )
 
 
 def private(request: Request, model: BaseModel) -> Response:
@@ -54,7 +74,7 @@ def response_of(answer: Answer) -> Response:
     )
 
 
-def _links(request: Request, page: Page[T]) -> dict[str, str]:
+def _links(request: Request, page: Page[Any]) -> dict[str, str]:
     if page.page.next_cursor is None:
         return {}
     others = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]

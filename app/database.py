@@ -64,10 +64,12 @@ class Database:
             maxPoolSize=settings.mongo_pool_size,
             maxConnecting=4,
         )
+        self._settled: tuple[Any, ...] | None = None
         self.database: AsyncDatabase[Document_] = self.client[settings.mongo_database]
 
     async def __aenter__(self) -> Self:
         """Bind the document models."""
+        await self.client.aconnect()
         await _OfflineInitializer(database=self.database, document_models=DOCUMENTS, skip_indexes=True)
         return self
 
@@ -103,6 +105,34 @@ class Database:
             raise
         except PyMongoError as error:
             raise as_domain_error(error) from error
+
+    @property
+    def has_primary(self) -> bool:
+        """Whether this process knows of a primary; without one nobody can commit."""
+        return self._primary() is not None
+
+    async def fresh(self, read: Callable[[], Awaitable[T]]) -> T:
+        """Run a read that sees everything acknowledged before it began, also right after an election.
+
+        A new primary may answer majority reads from before the last acknowledged writes until it has committed
+        something itself (SERVER-53813); a linearizable read waits for that, once per election and process.
+        """
+        while True:
+            primary = self._primary()
+            if primary is None or primary != self._settled:
+                barrier = self.database.get_collection("cache_grants", read_concern=ReadConcern("linearizable"))
+                await barrier.find_one({})
+                primary = self._primary()
+            result = await read()
+            if self._primary() == primary:
+                self._settled = primary
+                return result
+
+    def _primary(self) -> tuple[Any, ...] | None:
+        for server in self.client.topology_description.server_descriptions().values():
+            if server.is_writable:
+                return server.address, server.election_id
+        return None
 
     async def state(self) -> list[dict[str, Any]]:
         """Return the members of the replica set as this process sees them: `{"address", "role"}`, without waiting."""

@@ -8,6 +8,7 @@ import orjson
 from fastapi import Depends, Header, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from app.answers import Public
 from app.errors import AuthenticationRequired, PermissionDenied
 from app.idempotency import Claim
 from app.lifespan import Resources
@@ -47,6 +48,14 @@ async def _staff(user: CurrentUser) -> Principal:
 
 Staff = Annotated[Principal, Depends(_staff)]
 """Somebody of the shop's staff; 403 for customers."""
+
+
+async def _public(request: Request, shop: Shop) -> Public:
+    return Public(request, shop.reads)
+
+
+Catalogue = Annotated[Public, Depends(_public)]
+"""Answers a public read through the cache."""
 
 IfMatch = Annotated[str | None, Header(description="The ETag that you last saw", max_length=1000)]
 """The client's `If-Match`."""

@@ -2,13 +2,15 @@
 
 import hashlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import DuplicateKeyError
 
 from app import clock
+from app.cache.invalidation import Invalidator
+from app.cache.tags import Names
 from app.database import Database
 from app.errors import IdempotencyKeyReused
 from app.models.idempotency_key import IdempotencyKey
@@ -23,7 +25,28 @@ class Answer:
     status: int
     headers: dict[str, str]
     body: bytes
+    touches: Names = frozenset()
     replayed: bool = False
+
+
+@dataclass
+class Attempt:
+    """One run of a use case's transaction: its session, and which cached answers it makes stale."""
+
+    session: AsyncClientSession
+    touched: set[str] = field(default_factory=set)
+
+    def touch(self, names: Names) -> None:
+        """Note that the cached answers under these names are stale once this attempt is committed."""
+        self.touched |= names
+
+
+@dataclass(frozen=True)
+class Writer:
+    """What changes the catalogue: the database, and what makes a commit visible."""
+
+    database: Database
+    invalidator: Invalidator
 
 
 @dataclass(frozen=True)
@@ -47,34 +70,48 @@ class Once(Generic[T]):
     claim: Claim | None
     render: Callable[[T], Answer]
 
-    async def perform(self, database: Database, work: Callable[[AsyncClientSession], Awaitable[T]]) -> Answer:
+    async def perform(self, writer: Writer, work: Callable[[Attempt], Awaitable[T]]) -> Answer:
         """Run the work in a transaction that also stores the answer; return the stored one on a repeat.
 
-        A repeat that arrives while the first still runs waits for it. Where the work refuses, nothing is stored:
-        a repeat is judged anew.
+        Returns when the commit is visible to everybody, cached or not; also on a repeat, since the process that
+        committed may have died before it got that far. A repeat that arrives while the first still runs waits for it.
+        Where the work refuses, nothing is stored: a repeat is judged anew.
 
         Raises:
             IdempotencyKeyReused: the key came with another request.
         """
 
         async def transaction(session: AsyncClientSession) -> Answer:
-            claim = self.claim
-            if claim is None:
-                return self.render(await work(session))
-            earlier = await IdempotencyKey.of(claim.id, session)
-            if earlier is not None:
-                if earlier.fingerprint != claim.fingerprint:
-                    raise IdempotencyKeyReused("This Idempotency-Key was sent with another request before.")
-                return Answer(earlier.status, earlier.headers, earlier.body, replayed=True)
-            await IdempotencyKey.claim(claim.id, claim.fingerprint, at=clock.now(), session=session)
-            answer = self.render(await work(session))
-            await IdempotencyKey.store_answer(
-                claim.id, status=answer.status, headers=answer.headers, body=answer.body, session=session
-            )
-            return answer
+            return await self._attempt(Attempt(session), work)
 
         try:
-            return await database.run_in_transaction(transaction)
+            answer = await writer.database.run_in_transaction(transaction)
         except DuplicateKeyError:
             # The first request committed between our look and our claim; its answer is there now.
-            return await database.run_in_transaction(transaction)
+            answer = await writer.database.run_in_transaction(transaction)
+        await writer.invalidator.touch(answer.touches)
+        return answer
+
+    async def _attempt(self, attempt: Attempt, work: Callable[[Attempt], Awaitable[T]]) -> Answer:
+        claim, session = self.claim, attempt.session
+        if claim is None:
+            return self._answer(await work(attempt), attempt)
+        earlier = await IdempotencyKey.of(claim.id, session)
+        if earlier is not None:
+            if earlier.fingerprint != claim.fingerprint:
+                raise IdempotencyKeyReused("This Idempotency-Key was sent with another request before.")
+            return Answer(earlier.status, earlier.headers, earlier.body, frozenset(earlier.touches), replayed=True)
+        await IdempotencyKey.claim(claim.id, claim.fingerprint, at=clock.now(), session=session)
+        answer = self._answer(await work(attempt), attempt)
+        await IdempotencyKey.store_answer(
+            claim.id,
+            status=answer.status,
+            headers=answer.headers,
+            body=answer.body,
+            touches=sorted(answer.touches),
+            session=session,
+        )
+        return answer
+
+    def _answer(self, result: T, attempt: Attempt) -> Answer:
+        return replace(self.render(result), touches=frozenset(attempt.touched))

@@ -9,7 +9,13 @@ from dataclasses import dataclass
 
 from fastapi import FastAPI
 
+from app.cache.edge import Edge
+from app.cache.invalidation import Invalidator
+from app.cache.reading import CachedReads
+from app.cache.shared import SharedStore
+from app.cache.watcher import Watcher
 from app.database import Database
+from app.idempotency import Writer
 from app.pagination import CursorSigner
 from app.search.vocabulary_feed import VocabularyFeed
 from app.settings import Settings
@@ -22,6 +28,8 @@ class Resources:
 
     settings: Settings
     database: Database
+    writer: Writer
+    reads: CachedReads
     signer: CursorSigner
     vocabulary: VocabularyFeed
     draining: bool = False
@@ -32,8 +40,21 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Open the resources, wait for no other server, and close them at the end."""
     settings: Settings = app.state.settings
     configure_logging(settings.process_name)
+    shared = SharedStore(settings.cache_url.get_secret_value())
     async with Database(settings) as database:
-        resources = Resources(settings, database, CursorSigner(settings), VocabularyFeed())
+        invalidator = Invalidator(shared=shared, edges=[Edge(address) for address in settings.edges])
+        watcher = Watcher(
+            name=settings.process_name, database=database.database, shared=shared, invalidator=invalidator
+        )
+        resources = Resources(
+            settings=settings,
+            database=database,
+            writer=Writer(database, invalidator),
+            reads=CachedReads(shared, database=database),
+            signer=CursorSigner(settings),
+            vocabulary=VocabularyFeed(),
+        )
+        watching = asyncio.create_task(watcher.run())
         resources.vocabulary.start()
         app.state.resources = resources
         loop = asyncio.get_running_loop()
@@ -50,5 +71,8 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         logger.info("started")
         yield
         loop.remove_signal_handler(signal.SIGUSR1)
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
         await resources.vocabulary.aclose()
+        await shared.aclose()
     logger.info("stopped")

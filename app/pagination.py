@@ -7,10 +7,10 @@ import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Generic, Literal, TypeVar
+from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 
 import orjson
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from app.errors import CursorInvalid
 from app.security import derived_key
@@ -44,7 +44,7 @@ class PageInfo(BaseModel):
 
     next_cursor: str | None
     has_more: bool
-    total: Total | None = None
+    total: Annotated[Total | None, Field(exclude_if=lambda total: total is None)] = None
 
 
 class Page(BaseModel, Generic[T]):
@@ -78,6 +78,10 @@ class PageRequest:
         return Page(data=[item for _, item in shown], page=info)
 
 
+def _spelt(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
 class CursorSigner:
     """Signs positions, so that a cursor can be neither made up nor used with another list."""
 
@@ -88,7 +92,7 @@ class CursorSigner:
     def sign(self, position: Position, *, about: str) -> str:
         """Return the cursor for a position: its JSON and a MAC over it and the list it belongs to."""
         payload = orjson.dumps([value.isoformat() if isinstance(value, datetime) else value for value in position])
-        return base64.urlsafe_b64encode(self._mac(payload, about) + payload).decode().rstrip("=")
+        return _spelt(self._mac(payload, about) + payload)
 
     def open(self, cursor: str, *, about: str) -> Position:
         """Return the position that the cursor holds.
@@ -100,6 +104,8 @@ class CursorSigner:
             raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         except (ValueError, binascii.Error) as error:
             raise CursorInvalid("The cursor is damaged; start again without one.") from error
+        if _spelt(raw) != cursor:
+            raise CursorInvalid("The cursor is damaged; start again without one.")
         mac, payload = raw[:_MAC_BYTES], raw[_MAC_BYTES:]
         if not hmac.compare_digest(mac, self._mac(payload, about)):
             raise CursorInvalid("The cursor belongs to another list, filter or sort; start again without one.")

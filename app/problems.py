@@ -122,9 +122,7 @@ def problem_response(
         **(data or {}),
     }
     if fields:
-        document["errors"] = [
-            {"pointer": f.pointer, "code": f.code, "detail": f.detail} for f in fields[:_MAX_FIELDS]
-        ]
+        document["errors"] = [{"pointer": f.pointer, "code": f.code, "detail": f.detail} for f in fields[:_MAX_FIELDS]]
     out = {"Cache-Control": "no-store", **(headers or {})}
     if status == HTTPStatus.UNAUTHORIZED:
         out["WWW-Authenticate"] = 'Bearer realm="bookstore"' + (

@@ -95,5 +95,5 @@ def verify_access_token(settings: Settings, token: str) -> Principal:
         if not all(isinstance(claims.get(name), str | int) for name in _CLAIMS):
             raise InvalidToken("The access token is not valid.")
         return Principal(UserId(claims["sub"]), SessionId(claims["sid"]), Role(claims["role"]))
-    except (JWTError, ValueError) as error:
+    except (JWTError, ValueError, RecursionError) as error:
         raise InvalidToken("The access token is not valid or has expired.") from error

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 from fastapi import FastAPI
+from pydantic import SecretStr
 
 from app.lifespan import Resources
 from app.main import create_app
@@ -20,7 +21,12 @@ def settings() -> Settings:
     """The stack's settings, with a database of the tests' own."""
     if "BOOKSTORE_MONGO_URL" not in os.environ:
         pytest.exit("These tests need the real parts; run them with: ./bookstore test", returncode=2)
-    return Settings().model_copy(update={"mongo_database": "bookstore_test", "process_name": "tests"})
+    given = Settings()
+    # Databases of the tests' own, in the same servers: the stack's replicas and their watcher mind other ones.
+    own_cache = SecretStr(given.cache_url.get_secret_value().removesuffix("/0") + "/1")
+    return given.model_copy(
+        update={"mongo_database": "bookstore_test", "process_name": "tests", "cache_url": own_cache}
+    )
 
 
 @pytest.fixture(scope="session")

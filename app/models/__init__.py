@@ -1,12 +1,16 @@
-"""Beanie documents, and every MongoDB query of the program, named by what it means."""
+"""Beanie documents, and every MongoDB query of the program, named by what it means.
+
+Ids are strings everywhere. Beanie takes ids of any type, but its hint names one: hence `type: ignore[assignment]`.
+"""
 
 from beanie import Document
 
 from app.models.book import Book
+from app.models.cache_grant import CacheGrant
 from app.models.category import Category
 from app.models.idempotency_key import IdempotencyKey
 from app.models.inventory import Inventory, StockMovement
 from app.models.search_term import SearchTerm
 
-DOCUMENTS: list[type[Document]] = [Book, Category, IdempotencyKey, Inventory, SearchTerm, StockMovement]
+DOCUMENTS: list[type[Document]] = [Book, CacheGrant, Category, IdempotencyKey, Inventory, SearchTerm, StockMovement]
 """Every collection."""

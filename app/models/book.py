@@ -39,7 +39,7 @@ class SearchFields(BaseModel):
 class Book(Document):
     """A title that the shop sells, or sold: archived books stay for the orders that name them."""
 
-    id: BookId = Field(default_factory=lambda: BookId(new_id(BOOK)))
+    id: BookId = Field(default_factory=lambda: BookId(new_id(BOOK)))  # type: ignore[assignment]
     isbn13: str | None = None
     isbn10: str | None = None
     title: str

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, ClassVar
 
-from beanie import Document
+from beanie import Document, SortDirection
 from pydantic import Field
 from pymongo import ASCENDING, IndexModel
 from pymongo.asynchronous.client_session import AsyncClientSession
@@ -16,7 +16,7 @@ from app.schemas.book import CategoryRef
 class Category(Document):
     """A shelf of the shop; `path` leads from the root down to it, itself included."""
 
-    id: CategoryId = Field(default_factory=lambda: CategoryId(new_id(CATEGORY)))
+    id: CategoryId = Field(default_factory=lambda: CategoryId(new_id(CATEGORY)))  # type: ignore[assignment]
     slug: str
     name: str
     description: str | None = None
@@ -53,7 +53,7 @@ class Category(Document):
     @classmethod
     async def everything(cls) -> "list[Category]":
         """Return the whole tree, by slug."""
-        return await cls.find({}).sort([("slug", ASCENDING)]).to_list()
+        return await cls.find({}).sort([("slug", SortDirection.ASCENDING)]).to_list()
 
     @classmethod
     async def below(cls, category_id: str, session: AsyncClientSession | None = None) -> "list[Category]":

@@ -14,11 +14,12 @@ KEPT_FOR = timedelta(hours=48)
 class IdempotencyKey(Document):
     """One answer: written in the transaction that had the effect, so that either both are there or neither."""
 
-    id: str
+    id: str  # type: ignore[assignment]
     fingerprint: str
     status: int
     headers: dict[str, str]
     body: bytes
+    touches: list[str]
     created_at: datetime
 
     class Settings:
@@ -42,13 +43,20 @@ class IdempotencyKey(Document):
         Two requests with one key that run at once meet here: the unique id makes the later one start over,
         and then find what the first stored.
         """
-        blank = {"fingerprint": fingerprint, "status": 0, "headers": {}, "body": b"", "created_at": at}
+        blank = {"fingerprint": fingerprint, "status": 0, "headers": {}, "body": b"", "touches": [], "created_at": at}
         await cls.get_pymongo_collection().insert_one({"_id": key_id} | blank, session=session)
 
     @classmethod
     async def store_answer(
-        cls, key_id: str, *, status: int, headers: dict[str, str], body: bytes, session: AsyncClientSession
+        cls,
+        key_id: str,
+        *,
+        status: int,
+        headers: dict[str, str],
+        body: bytes,
+        touches: list[str],
+        session: AsyncClientSession,
     ) -> None:
-        """Keep the answer under the claimed key."""
-        answer: dict[str, Any] = {"status": status, "headers": headers, "body": body}
+        """Keep the answer under the claimed key, with the names of the cached answers that it made stale."""
+        answer: dict[str, Any] = {"status": status, "headers": headers, "body": body, "touches": touches}
         await cls.get_pymongo_collection().update_one({"_id": key_id}, {"$set": answer}, session=session)

@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar
 
-from beanie import Document
+from beanie import Document, SortDirection
 from pydantic import Field
 from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
 from pymongo.asynchronous.client_session import AsyncClientSession
@@ -26,7 +26,7 @@ class MovementKind(StrEnum):
 class Inventory(Document):
     """The stock of one book, in copies. Always: received = on_hand + sold, and 0 <= held <= on_hand."""
 
-    id: BookId
+    id: BookId  # type: ignore[assignment]
     on_hand: Annotated[int, Field(description="Copies on the shelf, held ones included")] = 0
     held: Annotated[int, Field(description="Copies on the shelf that unpaid orders wait for")] = 0
     sold: int = 0
@@ -72,13 +72,18 @@ class Inventory(Document):
         query: dict[str, Any] = {"$expr": {"$lte": [{"$subtract": ["$on_hand", "$held"]}, "$low_stock_threshold"]}}
         if after is not None:
             query["$or"] = [{"on_hand": {"$gt": after[0]}}, {"on_hand": after[0], "_id": {"$gt": after[1]}}]
-        return await cls.find(query).sort([("on_hand", ASCENDING), ("_id", ASCENDING)]).limit(limit).to_list()
+        return (
+            await cls.find(query)
+            .sort([("on_hand", SortDirection.ASCENDING), ("_id", SortDirection.ASCENDING)])
+            .limit(limit)
+            .to_list()
+        )
 
 
 class StockMovement(Document):
     """One change of one book's stock; written in the transaction that changed it, never changed afterwards."""
 
-    id: MovementId = Field(default_factory=lambda: MovementId(new_id(MOVEMENT)))
+    id: MovementId = Field(default_factory=lambda: MovementId(new_id(MOVEMENT)))  # type: ignore[assignment]
     book_id: BookId
     kind: MovementKind
     delta: int
@@ -98,4 +103,4 @@ class StockMovement(Document):
     async def of_book(cls, book_id: str, *, before: str | None, limit: int) -> "list[StockMovement]":
         """Return the book's movements, the newest first."""
         query: dict[str, Any] = {"book_id": book_id} | ({"_id": {"$lt": before}} if before else {})
-        return await cls.find(query).sort([("_id", DESCENDING)]).limit(limit).to_list()
+        return await cls.find(query).sort([("_id", SortDirection.DESCENDING)]).limit(limit).to_list()

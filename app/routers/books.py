@@ -4,8 +4,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query, Request, Response
 
-from app.answers import nothing, private, public, public_page, response_of, written
-from app.dependencies import IdempotencyKey, IfMatch, Pages, Shop, Staff
+from app.answers import nothing, private, response_of, written
+from app.cache import tags
+from app.dependencies import Catalogue, IdempotencyKey, IfMatch, Pages, Shop, Staff
 from app.idempotency import Once
 from app.pagination import Page
 from app.routers.responses import GUARDED, LISTED, READ, STAFF_WRITE, problems
@@ -27,23 +28,24 @@ MergePatch = Annotated[
 
 
 @router.get("/books", response_model=Page[BookView], responses=LISTED)
-async def list_books(request: Request, query: Annotated[BookListQuery, Query()], pages: Pages) -> Response:
+async def list_books(query: Annotated[BookListQuery, Query()], pages: Pages, catalogue: Catalogue) -> Response:
     """List books, narrowed by filters: repeat one for OR; different ones mean AND."""
-    return public_page(request, await browsing.list_books(query, sort=query.sort, page=pages(query)))
+    page = pages(query)
+    return await catalogue(tags.BOOKS, lambda: browsing.list_books(query, sort=query.sort, page=page))
 
 
 @router.get("/new-releases", response_model=Page[BookView], responses=LISTED)
-async def list_new_releases(request: Request, query: Annotated[ListQuery, Query()], pages: Pages) -> Response:
+async def list_new_releases(query: Annotated[ListQuery, Query()], pages: Pages, catalogue: Catalogue) -> Response:
     """List books by their year of publication, the newest first."""
-    page = await browsing.list_new_releases(page=pages(query))
-    return public_page(request, page)
+    page = pages(query)
+    return await catalogue(tags.BOOKS, lambda: browsing.list_new_releases(page=page))
 
 
 @router.post("/books", status_code=201, response_model=BookView, responses=STAFF_WRITE | problems(409))
 async def create_book(body: BookInput, shop: Shop, staff: Staff, key: IdempotencyKey) -> Response:
     """Add a book; its stock starts at 0."""
     once = Once[BookView](key, lambda book: written(book, status=201, location=f"/api/v1/books/{book.id}"))
-    return response_of(await cataloguing.create_book(shop.database, body, once=once))
+    return response_of(await cataloguing.create_book(shop.writer, body, once=once))
 
 
 @router.post("/books/batch-get", response_model=BatchView, responses=problems(413, 415, 422))
@@ -53,9 +55,9 @@ async def get_books(body: BatchGet, request: Request) -> Response:
 
 
 @router.get("/books/{book_id}", response_model=BookView, responses=READ | problems(410))
-async def get_book(book_id: str, request: Request) -> Response:
+async def get_book(book_id: str, catalogue: Catalogue) -> Response:
     """Get a book by its id, or by its ISBN-10 or -13, with or without hyphens."""
-    return public(request, await browsing.get_book(book_id))
+    return await catalogue(tags.name_of(book_id), lambda: browsing.get_book(book_id))
 
 
 @router.put("/books/{book_id}", response_model=BookView, responses=GUARDED | problems(409, 410))
@@ -64,7 +66,7 @@ async def replace_book(
 ) -> Response:
     """Replace every writable field of a book; fields left out become empty."""
     once = Once[BookView](key, written)
-    return response_of(await cataloguing.replace_book(shop.database, book_id, body, if_match=if_match, once=once))
+    return response_of(await cataloguing.replace_book(shop.writer, book_id, body, if_match=if_match, once=once))
 
 
 @router.patch("/books/{book_id}", response_model=BookView, responses=GUARDED | problems(409, 410))
@@ -73,7 +75,7 @@ async def patch_book(
 ) -> Response:
     """Change some fields of a book by a JSON merge patch."""
     once = Once[BookView](key, written)
-    return response_of(await cataloguing.patch_book(shop.database, book_id, body, if_match=if_match, once=once))
+    return response_of(await cataloguing.patch_book(shop.writer, book_id, body, if_match=if_match, once=once))
 
 
 @router.delete("/books/{book_id}", status_code=204, responses=GUARDED | problems(410))
@@ -82,19 +84,19 @@ async def archive_book(
 ) -> Response:
     """Archive a book: it leaves the catalogue, and orders keep their copy."""
     once = Once[None](key, nothing)
-    return response_of(await cataloguing.archive_book(shop.database, book_id, if_match=if_match, once=once))
+    return response_of(await cataloguing.archive_book(shop.writer, book_id, if_match=if_match, once=once))
 
 
 @router.get("/books/{book_id}/related", response_model=Listing[BookView], responses=READ | problems(410))
-async def list_related_books(book_id: str, request: Request, query: Annotated[RelatedQuery, Query()]) -> Response:
+async def list_related_books(book_id: str, query: Annotated[RelatedQuery, Query()], catalogue: Catalogue) -> Response:
     """List books that go with one: of its series first, then by its authors, then from its categories."""
-    return public(request, Listing(data=await browsing.related_books(book_id, limit=query.limit)))
+    return await catalogue(tags.BOOKS, lambda: browsing.related_books(book_id, limit=query.limit))
 
 
 @router.get("/books/{book_id}/cover", response_model=Cover, responses=READ | problems(410))
-async def get_cover(book_id: str, request: Request) -> Response:
+async def get_cover(book_id: str, catalogue: Catalogue) -> Response:
     """Get the addresses of a book's cover in both sizes."""
-    return public(request, await browsing.get_cover(book_id))
+    return await catalogue(tags.BOOKS, lambda: browsing.get_cover(book_id))
 
 
 @router.delete("/books/{book_id}/cover", status_code=204, responses=GUARDED | problems(410))
@@ -103,4 +105,4 @@ async def remove_cover(
 ) -> Response:
     """Take a book's cover away; If-Match is the book's ETag."""
     once = Once[None](key, nothing)
-    return response_of(await cataloguing.remove_cover(shop.database, book_id, if_match=if_match, once=once))
+    return response_of(await cataloguing.remove_cover(shop.writer, book_id, if_match=if_match, once=once))

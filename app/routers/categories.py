@@ -2,10 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Response
 
-from app.answers import nothing, public, public_page, response_of, written
-from app.dependencies import IdempotencyKey, IfMatch, Pages, Shop, Staff
+from app.answers import nothing, response_of, written
+from app.cache import tags
+from app.dependencies import Catalogue, IdempotencyKey, IfMatch, Pages, Shop, Staff
 from app.idempotency import Once
 from app.pagination import Page
 from app.routers.books import MergePatch
@@ -20,22 +21,22 @@ router = APIRouter(prefix="/categories", tags=["categories"])
 
 
 @router.get("", response_model=Listing[CategoryView], responses=LISTED)
-async def list_categories(request: Request) -> Response:
+async def list_categories(catalogue: Catalogue) -> Response:
     """Get the whole tree: the roots by name, each with everything below it, with counts of books."""
-    return public(request, Listing(data=await shelving.category_tree()))
+    return await catalogue(tags.CATEGORIES, shelving.category_tree)
 
 
 @router.post("", status_code=201, response_model=CategoryView, responses=STAFF_WRITE | problems(409))
 async def create_category(body: CategoryInput, shop: Shop, staff: Staff, key: IdempotencyKey) -> Response:
     """Add a category, below another one where `parent` is given."""
     once = Once[CategoryView](key, lambda one: written(one, status=201, location=f"/api/v1/categories/{one.id}"))
-    return response_of(await shelving.create_category(shop.database, body, once=once))
+    return response_of(await shelving.create_category(shop.writer, body, once=once))
 
 
 @router.get("/{category}", response_model=CategoryView, responses=READ)
-async def get_category(category: str, request: Request) -> Response:
+async def get_category(category: str, catalogue: Catalogue) -> Response:
     """Get a category by its id or slug, with everything below it."""
-    return public(request, await shelving.get_category(category))
+    return await catalogue(tags.CATEGORIES, lambda: shelving.get_category(category))
 
 
 @router.put("/{category}", response_model=CategoryView, responses=GUARDED | problems(409))
@@ -44,7 +45,7 @@ async def replace_category(
 ) -> Response:
     """Replace a category's fields; a new parent moves it with everything below it."""
     once = Once[CategoryView](key, written)
-    return response_of(await shelving.replace_category(shop.database, category, body, if_match=if_match, once=once))
+    return response_of(await shelving.replace_category(shop.writer, category, body, if_match=if_match, once=once))
 
 
 @router.patch("/{category}", response_model=CategoryView, responses=GUARDED | problems(409))
@@ -53,7 +54,7 @@ async def patch_category(
 ) -> Response:
     """Change some of a category's fields by a JSON merge patch."""
     once = Once[CategoryView](key, written)
-    return response_of(await shelving.patch_category(shop.database, category, body, if_match=if_match, once=once))
+    return response_of(await shelving.patch_category(shop.writer, category, body, if_match=if_match, once=once))
 
 
 @router.delete("/{category}", status_code=204, responses=GUARDED | problems(409))
@@ -62,13 +63,15 @@ async def delete_category(
 ) -> Response:
     """Delete a category that holds no books and no categories."""
     once = Once[None](key, nothing)
-    return response_of(await shelving.delete_category(shop.database, category, if_match=if_match, once=once))
+    return response_of(await shelving.delete_category(shop.writer, category, if_match=if_match, once=once))
 
 
 @router.get("/{category}/books", response_model=Page[BookView], responses=LISTED | problems(404))
 async def list_books_of_category(
-    category: str, request: Request, query: Annotated[BookListQuery, Query()], pages: Pages
+    category: str, query: Annotated[BookListQuery, Query()], pages: Pages, catalogue: Catalogue
 ) -> Response:
     """List the books of a category and of all below it; the same filters as for all books."""
-    page = await browsing.list_books_of_category(category, query, sort=query.sort, page=pages(query))
-    return public_page(request, page)
+    page = pages(query)
+    return await catalogue(
+        tags.BOOKS, lambda: browsing.list_books_of_category(category, query, sort=query.sort, page=page)
+    )

@@ -34,7 +34,7 @@ async def get_inventory(book_id: str, request: Request, staff: Staff) -> Respons
 async def change_stock(book_id: str, body: InventoryChange, shop: Shop, staff: Staff, key: IdempotencyKey) -> Response:
     """Put copies in or take them out (`delta`), or say how many there are (`set`)."""
     once = Once[InventoryView](key, lambda stock: written(stock, tagged=False))
-    answer = await stocktaking.change_stock(shop.database, book_id, body, actor=staff.user_id, once=once)
+    answer = await stocktaking.change_stock(shop.writer, book_id, body, actor=staff.user_id, once=once)
     return response_of(answer)
 
 

@@ -1,10 +1,13 @@
 """Probes, metrics and the state of things over HTTP."""
 
-from fastapi import APIRouter, Request, Response
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from app.answers import private
 from app.dependencies import Shop
+from app.errors import NotFound
 from app.problems import problem_response
 from app.routers.responses import problems
 from app.services import health
@@ -20,8 +23,18 @@ async def alive() -> dict[str, str]:
 
 
 @probes.get("/readyz", responses=problems(503))
-async def ready(request: Request, shop: Shop) -> Response:
-    """Tell whether this process takes requests: it has started and isn't draining. Says nothing of the database."""
+async def ready(
+    request: Request,
+    shop: Shop,
+    draining: Annotated[Literal["404"] | None, Query(description="`404`: say 404 while draining, not 503")] = None,
+) -> Response:
+    """Tell whether this process takes requests: it has started and isn't draining. Says nothing of the database.
+
+    A load balancer may ask to hear 404 from a replica that drains: HAProxy then sends it nothing new, and lets what
+    it is doing finish.
+    """
+    if shop.draining and draining:
+        raise NotFound("This replica is about to stop.")
     if shop.draining:
         return problem_response(
             code="overloaded",

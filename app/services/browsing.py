@@ -13,6 +13,7 @@ from app.pagination import COUNTED_UP_TO, Page, PageRequest, Position
 from app.schemas.book import BatchView, BookView, Cover
 from app.schemas.book_query import BookFilters
 from app.schemas.fields import parse_isbn
+from app.schemas.listing import Listing
 from app.search.text import normalise
 
 _RELATED_CANDIDATES = 60
@@ -100,7 +101,7 @@ async def get_books(ids: Sequence[str]) -> BatchView:
     )
 
 
-async def related_books(reference: str, *, limit: int) -> list[BookView]:
+async def related_books(reference: str, *, limit: int) -> Listing[BookView]:
     """Return books that go with one: of its series first, then by its authors, then from its categories.
 
     Raises:
@@ -118,7 +119,7 @@ async def related_books(reference: str, *, limit: int) -> list[BookView]:
         return 100 * same_series + 10 * same_author + min(shared, 9), document["popularity"]
 
     documents.sort(key=nearness, reverse=True)
-    return [BookView.model_validate(document) for document in documents[:limit]]
+    return Listing(data=[BookView.model_validate(document) for document in documents[:limit]])
 
 
 async def list_new_releases(*, page: PageRequest) -> Page[BookView]:

@@ -6,10 +6,10 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import DuplicateKeyError
 
 from app import clock
+from app.cache import tags
 from app.conditional import body_of, etag_of, require_match
-from app.database import Database
 from app.errors import FieldError, Gone, InvalidInput, IsbnTaken, NotFound
-from app.idempotency import Answer, Once
+from app.idempotency import Answer, Attempt, Once, Writer
 from app.merge_patch import apply_patch
 from app.models.book import Book
 from app.models.category import Category
@@ -19,7 +19,7 @@ from app.schemas.book import BookInput, BookView
 from app.search.text import index_fields
 
 
-async def create_book(database: Database, given: BookInput, *, once: Once[BookView]) -> Answer:
+async def create_book(writer: Writer, given: BookInput, *, once: Once[BookView]) -> Answer:
     """Add a book with an empty stock; with an idempotency key, a repeat gives the first answer.
 
     Raises:
@@ -27,18 +27,19 @@ async def create_book(database: Database, given: BookInput, *, once: Once[BookVi
         InvalidInput: a category that there isn't.
     """
 
-    async def work(session: AsyncClientSession) -> BookView:
+    async def work(attempt: Attempt) -> BookView:
         moment = clock.now()
-        book = Book(**await _stored_fields(given, session), created_at=moment, updated_at=moment)
-        await _write(book, session)
-        await Inventory(id=book.id, updated_at=moment).insert(session=session)
+        book = Book(**await _stored_fields(given, attempt.session), created_at=moment, updated_at=moment)
+        await _write(book, attempt.session)
+        await Inventory(id=book.id, updated_at=moment).insert(session=attempt.session)
+        attempt.touch(tags.of_book(None, book.view()))
         return book.view()
 
-    return await once.perform(database, work)
+    return await once.perform(writer, work)
 
 
 async def replace_book(
-    database: Database, book_id: str, given: BookInput, *, if_match: str | None, once: Once[BookView]
+    writer: Writer, book_id: str, given: BookInput, *, if_match: str | None, once: Once[BookView]
 ) -> Answer:
     """Replace every writable field of a book that the client saw as it is.
 
@@ -48,15 +49,15 @@ async def replace_book(
         IsbnTaken, InvalidInput: as for `create_book`.
     """
 
-    async def work(session: AsyncClientSession) -> BookView:
-        book = await _seen_book(book_id, if_match, session)
-        return await _rewrite(book, given, session)
+    async def work(attempt: Attempt) -> BookView:
+        book = await _seen_book(book_id, if_match, attempt.session)
+        return await _rewrite(book, given, attempt)
 
-    return await once.perform(database, work)
+    return await once.perform(writer, work)
 
 
 async def patch_book(
-    database: Database, book_id: str, patch: dict[str, Any], *, if_match: str | None, once: Once[BookView]
+    writer: Writer, book_id: str, patch: dict[str, Any], *, if_match: str | None, once: Once[BookView]
 ) -> Answer:
     """Change some fields of a book by a JSON merge patch (RFC 7396).
 
@@ -64,49 +65,52 @@ async def patch_book(
         InvalidInput: the patched book isn't valid; otherwise as `replace_book`.
     """
 
-    async def work(session: AsyncClientSession) -> BookView:
-        book = await _seen_book(book_id, if_match, session)
+    async def work(attempt: Attempt) -> BookView:
+        book = await _seen_book(book_id, if_match, attempt.session)
         writable = _writable(book)
         # One ISBN is derived from the other: a patch of one must not be held against the other's old value.
         if "isbn13" in patch or "isbn10" in patch:
             writable |= {"isbn13": None, "isbn10": None}
         given = apply_patch(BookInput, writable, patch)
-        return await _rewrite(book, given, session)
+        return await _rewrite(book, given, attempt)
 
-    return await once.perform(database, work)
+    return await once.perform(writer, work)
 
 
-async def archive_book(database: Database, book_id: str, *, if_match: str | None, once: Once[None]) -> Answer:
+async def archive_book(writer: Writer, book_id: str, *, if_match: str | None, once: Once[None]) -> Answer:
     """Take a book out of the catalogue; orders keep their copy of it.
 
     Raises:
         NotFound, Gone, PreconditionRequired, PreconditionFailed: as for `replace_book`.
     """
 
-    async def work(session: AsyncClientSession) -> None:
-        book = await _seen_book(book_id, if_match, session)
+    async def work(attempt: Attempt) -> None:
+        book = await _seen_book(book_id, if_match, attempt.session)
         moment = clock.now()
-        await book.model_copy(update={"archived_at": moment, "updated_at": moment}).put(session)
+        await book.model_copy(update={"archived_at": moment, "updated_at": moment}).put(attempt.session)
+        attempt.touch(tags.of_book(book.view(), None))
 
-    return await once.perform(database, work)
+    return await once.perform(writer, work)
 
 
-async def remove_cover(database: Database, book_id: str, *, if_match: str | None, once: Once[None]) -> Answer:
+async def remove_cover(writer: Writer, book_id: str, *, if_match: str | None, once: Once[None]) -> Answer:
     """Take a book's cover away.
 
     Raises:
         NotFound, Gone, PreconditionRequired, PreconditionFailed: as for `replace_book`.
     """
 
-    async def work(session: AsyncClientSession) -> None:
-        book = await _seen_book(book_id, if_match, session)
-        await book.model_copy(update={"cover": None, "updated_at": clock.now()}).put(session)
+    async def work(attempt: Attempt) -> None:
+        book = await _seen_book(book_id, if_match, attempt.session)
+        bare = book.model_copy(update={"cover": None, "updated_at": clock.now()})
+        await bare.put(attempt.session)
+        attempt.touch(tags.of_book(book.view(), bare.view()))
 
-    return await once.perform(database, work)
+    return await once.perform(writer, work)
 
 
 def _writable(book: Book) -> dict[str, Any]:
-    fields = book.model_dump(mode="json", include=set(BookInput.model_fields))
+    fields: dict[str, Any] = book.model_dump(mode="json", include=set(BookInput.model_fields))
     return fields | {"categories": [category.id for category in book.categories]}
 
 
@@ -120,9 +124,10 @@ async def _seen_book(book_id: str, if_match: str | None, session: AsyncClientSes
     return book
 
 
-async def _rewrite(book: Book, given: BookInput, session: AsyncClientSession) -> BookView:
-    changed = book.model_copy(update=await _stored_fields(given, session) | {"updated_at": clock.now()})
-    await _write(changed, session)
+async def _rewrite(book: Book, given: BookInput, attempt: Attempt) -> BookView:
+    changed: Book = book.model_copy(update=await _stored_fields(given, attempt.session) | {"updated_at": clock.now()})
+    await _write(changed, attempt.session)
+    attempt.touch(tags.of_book(book.view(), changed.view()))
     return changed.view()
 
 

@@ -7,21 +7,22 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import DuplicateKeyError
 
 from app import clock
+from app.cache import tags
 from app.conditional import body_of, etag_of, require_match
-from app.database import Database
 from app.errors import CategoryInUse, Conflict, FieldError, InvalidInput, NotFound
-from app.idempotency import Answer, Once
+from app.idempotency import Answer, Attempt, Once, Writer
 from app.ids import CategoryId
 from app.merge_patch import apply_patch
 from app.models.book import Book
 from app.models.category import Category
 from app.schemas.category import CategoryInput, CategoryView
+from app.schemas.listing import Listing
 from app.search.text import tokenise
 
 MAX_DEPTH = 8
 
 
-async def category_tree() -> list[CategoryView]:
+async def category_tree() -> Listing[CategoryView]:
     """Return the roots by name, each with everything below it."""
     categories = await Category.everything()
     counts = await Book.counts_by_category()
@@ -32,7 +33,7 @@ async def category_tree() -> list[CategoryView]:
     def grown(category: Category) -> CategoryView:
         return _view(category, counts, [grown(child) for child in below.get(category.id, [])])
 
-    return [grown(root) for root in below.get(None, [])]
+    return Listing(data=[grown(root) for root in below.get(None, [])])
 
 
 async def get_category(reference: str) -> CategoryView:
@@ -47,7 +48,7 @@ async def get_category(reference: str) -> CategoryView:
     return await _subtree(found)
 
 
-async def create_category(database: Database, given: CategoryInput, *, once: Once[CategoryView]) -> Answer:
+async def create_category(writer: Writer, given: CategoryInput, *, once: Once[CategoryView]) -> Answer:
     """Add a category.
 
     Raises:
@@ -55,7 +56,7 @@ async def create_category(database: Database, given: CategoryInput, *, once: Onc
         InvalidInput: the parent doesn't exist, or the tree would get too deep.
     """
 
-    async def work(session: AsyncClientSession) -> CategoryView:
+    async def work(attempt: Attempt) -> CategoryView:
         moment = clock.now()
         category = Category(
             slug=_slug(given),
@@ -65,15 +66,16 @@ async def create_category(database: Database, given: CategoryInput, *, once: Onc
             created_at=moment,
             updated_at=moment,
         )
-        placed = await _placed(category, given.parent, session)
-        await _write(placed, session)
+        placed = await _placed(category, given.parent, attempt.session)
+        await _write(placed, attempt.session)
+        attempt.touch(tags.of_categories())
         return _view(placed, {}, [])
 
-    return await once.perform(database, work)
+    return await once.perform(writer, work)
 
 
 async def replace_category(
-    database: Database, reference: str, given: CategoryInput, *, if_match: str | None, once: Once[CategoryView]
+    writer: Writer, reference: str, given: CategoryInput, *, if_match: str | None, once: Once[CategoryView]
 ) -> Answer:
     """Replace a category's fields and give its books the new name; moving it takes along everything below it.
 
@@ -83,11 +85,11 @@ async def replace_category(
     Raises:
         NotFound, PreconditionRequired, PreconditionFailed, Conflict, InvalidInput: as elsewhere.
     """
-    return await _change(database, reference, lambda _: given, if_match=if_match, once=once)
+    return await _change(writer, reference, lambda _: given, if_match=if_match, once=once)
 
 
 async def patch_category(
-    database: Database, reference: str, patch: dict[str, Any], *, if_match: str | None, once: Once[CategoryView]
+    writer: Writer, reference: str, patch: dict[str, Any], *, if_match: str | None, once: Once[CategoryView]
 ) -> Answer:
     """Change some of a category's fields by a JSON merge patch (RFC 7396); otherwise as `replace_category`."""
 
@@ -100,10 +102,10 @@ async def patch_category(
         }
         return apply_patch(CategoryInput, fields, patch)
 
-    return await _change(database, reference, patched, if_match=if_match, once=once)
+    return await _change(writer, reference, patched, if_match=if_match, once=once)
 
 
-async def delete_category(database: Database, reference: str, *, if_match: str | None, once: Once[None]) -> Answer:
+async def delete_category(writer: Writer, reference: str, *, if_match: str | None, once: Once[None]) -> Answer:
     """Delete an empty category.
 
     Raises:
@@ -111,13 +113,14 @@ async def delete_category(database: Database, reference: str, *, if_match: str |
         NotFound, PreconditionRequired, PreconditionFailed: as elsewhere.
     """
 
-    async def work(session: AsyncClientSession) -> None:
-        category = await _seen(reference, if_match, session)
+    async def work(attempt: Attempt) -> None:
+        category, session = await _seen(reference, if_match, attempt.session), attempt.session
         if await Category.has_children(category.id, session) or await Book.any_in_category(category.id, session):
             raise CategoryInUse("Books or categories are still in it; move them first.")
         await category.delete(session=session)
+        attempt.touch(tags.of_categories())
 
-    return await once.perform(database, work)
+    return await once.perform(writer, work)
 
 
 async def relabel_books() -> int:
@@ -136,14 +139,15 @@ async def relabel_books() -> int:
 
 
 async def _change(
-    database: Database,
+    writer: Writer,
     reference: str,
     wish: Callable[[Category], CategoryInput],
     *,
     if_match: str | None,
     once: Once[CategoryView],
 ) -> Answer:
-    async def work(session: AsyncClientSession) -> CategoryView:
+    async def work(attempt: Attempt) -> CategoryView:
+        session = attempt.session
         category = await _seen(reference, if_match, session)
         given = wish(category)
         changed = category.model_copy(
@@ -161,14 +165,16 @@ async def _change(
         for child in below[1:]:
             paths[child.id] = [*paths[CategoryId(str(child.parent_id))], child.id]
             await child.model_copy(update={"path": paths[child.id]}).put(session)
+        attempt.touch(tags.of_categories())
         return await _subtree(placed, session)
 
-    answer = await once.perform(database, work)
+    answer = await once.perform(writer, work)
     moved = await Category.of_reference(CategoryView.model_validate_json(answer.body).id)
     if moved is not None:
         await Book.relabel(moved.ref())
         paths = {category.id: category.path for category in await Category.everything()}
         await Book.reshelve(paths, moved.id)
+        await writer.invalidator.touch(tags.of_categories())
     return answer
 
 
@@ -213,16 +219,18 @@ def _slug(given: CategoryInput) -> str:
 
 
 async def _placed(category: Category, parent: str | None, session: AsyncClientSession) -> Category:
-    if parent is None:
-        return category.model_copy(update={"parent_id": None, "path": [category.id]})
-    above = await Category.of_reference(parent, session)
-    if above is None:
+    above = await Category.of_reference(parent, session) if parent is not None else None
+    if above is None and parent is not None:
         raise InvalidInput(FieldError("/parent", "unknown_category", "There is no such category."))
-    if category.id in above.path:
+    path = above.path if above else []
+    if category.id in path:
         raise InvalidInput(FieldError("/parent", "cycle", "A category can't hang below itself."))
-    if len(above.path) >= MAX_DEPTH:
+    if len(path) >= MAX_DEPTH:
         raise InvalidInput(FieldError("/parent", "too_deep", f"The tree is at most {MAX_DEPTH} levels deep."))
-    return category.model_copy(update={"parent_id": above.id, "path": [*above.path, category.id]})
+    placed: Category = category.model_copy(
+        update={"parent_id": above.id if above else None, "path": [*path, category.id]}
+    )
+    return placed
 
 
 async def _write(category: Category, session: AsyncClientSession) -> None:

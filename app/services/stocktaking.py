@@ -1,11 +1,9 @@
 """Keeps the stock: staff look at it, put copies in, take them out, and see what happened."""
 
-from pymongo.asynchronous.client_session import AsyncClientSession
-
 from app import clock
-from app.database import Database
+from app.cache import tags
 from app.errors import InsufficientStock, NotFound
-from app.idempotency import Answer, Once
+from app.idempotency import Answer, Attempt, Once, Writer
 from app.models.book import Book
 from app.models.inventory import Inventory, MovementKind, StockMovement
 from app.pagination import Page, PageRequest
@@ -37,7 +35,7 @@ async def get_inventory(book_id: str) -> InventoryView:
 
 
 async def change_stock(
-    database: Database, book_id: str, change: InventoryChange, *, actor: str, once: Once[InventoryView]
+    writer: Writer, book_id: str, change: InventoryChange, *, actor: str, once: Once[InventoryView]
 ) -> Answer:
     """Put copies in, take them out, or say how many there are; the movement is kept with who did it and why.
 
@@ -48,13 +46,13 @@ async def change_stock(
         InsufficientStock: fewer copies would be left than orders hold.
     """
 
-    async def work(session: AsyncClientSession) -> InventoryView:
-        before = await Inventory.find_one({"_id": book_id}, session=session)
+    async def work(attempt: Attempt) -> InventoryView:
+        before = await Inventory.find_one({"_id": book_id}, session=attempt.session)
         if before is None:
             raise NotFound("There is no such book.")
         delta = change.delta if change.delta is not None else (change.set or 0) - before.on_hand
         moment = clock.now()
-        after = await Inventory.add_stock(book_id, delta, at=moment, session=session)
+        after = await Inventory.add_stock(book_id, delta, at=moment, session=attempt.session)
         if after is None:
             line = {"book_id": book_id, "requested": -delta, "available": before.available}
             raise InsufficientStock("Fewer copies would be left than orders hold.", lines=[line])
@@ -67,11 +65,14 @@ async def change_stock(
                 reason=change.reason,
                 actor=actor,
                 at=moment,
-            ).insert(session=session)
-            await Book.set_availability(book_id, after.availability, at=moment, session=session)
+            ).insert(session=attempt.session)
+            if await Book.set_availability(book_id, after.availability, at=moment, session=attempt.session):
+                book = await Book.of_id(book_id, attempt.session)
+                if book is not None:
+                    attempt.touch(tags.of_availability(book.view()))
         return inventory_view(after)
 
-    return await once.perform(database, work)
+    return await once.perform(writer, work)
 
 
 async def list_movements(book_id: str, *, page: PageRequest) -> Page[MovementView]:

@@ -1,0 +1,82 @@
+"""Answers public reads from Redis, and fills it: what stands between a router and its use case."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+import orjson
+from prometheus_client import Counter
+
+from app.cache.flights import Flights
+from app.cache.shared import SharedStore
+from app.database import Database
+
+ANSWERS: Final = Counter("bookstore_cache_answers_total", "Public reads by who answered", ["level"])
+FILLS: Final = Counter("bookstore_cache_fills_total", "Answers made for the cache", ["outcome"])
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A finished answer: its bytes, their ETag, and the other headers that belong to them."""
+
+    body: bytes
+    etag: str
+    headers: dict[str, str]
+
+    def packed(self) -> bytes:
+        """Return it as one string of bytes."""
+        return orjson.dumps([self.etag, self.headers]) + b"\n" + self.body
+
+    @classmethod
+    def unpacked(cls, raw: bytes) -> "Rendered":
+        """Return what `packed` made a string of."""
+        head, _, body = raw.partition(b"\n")
+        etag, headers = orjson.loads(head)
+        return cls(body, etag, headers)
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A rendered answer, and who gave it in the words of RFC 9211."""
+
+    rendered: Rendered
+    cache_status: str
+
+
+class CachedReads:
+    """Reads through Redis, with single flight behind it."""
+
+    def __init__(self, shared: SharedStore, *, database: Database) -> None:
+        """Take the shared level, and what stands behind it."""
+        self._shared = shared
+        self._database = database
+        self._flights: Flights[tuple[Rendered, bool]] = Flights()
+
+    async def read(self, name: str, variant: str, build: Callable[[], Awaitable[Rendered]]) -> Answered:
+        """Return the answer under the name for this variant of the request, built where Redis hasn't got it.
+
+        While there is no primary nobody can commit, so nothing that Redis holds can get old: it answers then
+        even where the watcher can't vouch for it.
+
+        Raises:
+            Exception: what `build` raised; nothing is stored then.
+        """
+        look = await self._shared.look(name, variant)
+        if look.answer is not None and (look.believed or not self._database.has_primary):
+            ANSWERS.labels("shared").inc()
+            return Answered(Rendered.unpacked(look.answer), "bookstore; hit")
+
+        async def fill() -> tuple[Rendered, bool]:
+            rendered = await self._database.fresh(build)
+            if look.token is None:
+                return rendered, False
+            stored = await self._shared.fill(name, variant, token=look.token, answer=rendered.packed())
+            FILLS.labels("stored" if stored else "refused").inc()
+            return rendered, stored
+
+        # The same token means that nothing was invalidated since the running fill took it.
+        rendered, stored = await self._flights.join(
+            (name, variant, look.token), fill, running_will_do=look.token is not None
+        )
+        ANSWERS.labels("database").inc()
+        return Answered(rendered, "bookstore; fwd=uri-miss" + ("; stored" if stored else ""))

@@ -1,0 +1,125 @@
+"""Keeps finished answers in Redis for all replicas.
+
+One hash per name holds the answers under that name, and a token. A fill takes the token on a miss, and stores only
+while the same token is still there; an invalidation deletes hash and token together, so that a fill which began
+before it is refused (leases: Nishtala et al., Scaling Memcache at Facebook, NSDI 2013).
+
+Nothing is believed unless the key `valid` is there, which the watcher renews while it keeps up (`app.cache.watcher`):
+a Redis that hung through an invalidation, or was cut off from a writer, is believed again only when the watcher has
+made up for what was missed.
+"""
+
+import secrets
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, cast
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from app.cache.breaker import Breaker
+from app.cache.tags import EVERYTHING, Names
+
+KEPT_SECONDS: Final = 600
+_MAX_ANSWERS_PER_NAME: Final = 2000
+_VALID: Final = "valid"
+_TOKEN: Final = 2
+
+_LOOK = """
+local valid = redis.call('EXISTS', KEYS[2])
+local answer = redis.call('HGET', KEYS[1], ARGV[1])
+if answer then return {valid, answer} end
+local token = redis.call('HGET', KEYS[1], 'token')
+if not token then
+  token = ARGV[2]
+  redis.call('HSET', KEYS[1], 'token', token)
+  redis.call('EXPIRE', KEYS[1], ARGV[3])
+end
+return {2, token}
+"""
+
+_STORE = """
+if redis.call('HGET', KEYS[1], 'token') ~= ARGV[2] then return 0 end
+if redis.call('HLEN', KEYS[1]) > tonumber(ARGV[4]) then return 0 end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+return 1
+"""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What Redis said: an answer, and whether it is to be believed; or a token to fill with; or, both None, nothing."""
+
+    answer: bytes | None = None
+    believed: bool = False
+    token: bytes | None = None
+
+
+class SharedStore:
+    """The answers in Redis. Every call returns within its time-outs; a failure is a miss for readers."""
+
+    def __init__(self, url: str) -> None:
+        """Make the client; it connects when first used."""
+        pool = BlockingConnectionPool.from_url(
+            url,
+            max_connections=64,
+            timeout=0.1,
+            socket_timeout=0.15,
+            socket_connect_timeout=0.1,
+            retry=Retry(NoBackoff(), 0),
+            protocol=3,
+        )
+        self._redis: Redis = Redis(connection_pool=pool)
+        self._look = self._redis.register_script(_LOOK)
+        self._store = self._redis.register_script(_STORE)
+        self._breaker = Breaker(pause=0.5)
+
+    async def look(self, name: str, variant: str) -> Look:
+        """Return the answer under the name for this variant of the request, or the token to fill it with."""
+        args = (variant, secrets.token_bytes(12), KEPT_SECONDS)
+        reply = await self._try(self._look(keys=(_key(name), _VALID), args=args))
+        if reply is None:
+            return Look()
+        kind, value = reply
+        return Look(token=value) if kind == _TOKEN else Look(answer=value, believed=bool(kind))
+
+    async def fill(self, name: str, variant: str, *, token: bytes, answer: bytes) -> bool:
+        """Store the answer unless the name was invalidated since the token was taken; tell whether it was stored."""
+        args = (variant, token, answer, _MAX_ANSWERS_PER_NAME)
+        return bool(await self._try(self._store(keys=(_key(name),), args=args)))
+
+    async def forget(self, names: Names) -> bool:
+        """Delete the answers and tokens under the names; tell whether Redis confirmed."""
+        if EVERYTHING in names:
+            # The database is the cache's own; `valid` goes with the rest, and comes back with the watcher's next round.
+            return await self._try(self._redis.flushdb(asynchronous=True)) is not None
+        return await self._try(self._redis.unlink(*map(_key, names))) is not None
+
+    async def believe(self, *, until: datetime) -> bool:
+        """Let readers believe what is stored until then, and not longer even where Redis hears of it late."""
+        return await self._try(self._redis.set(_VALID, 1, pxat=int(until.timestamp() * 1000))) is not None
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._redis.aclose()
+        await self._redis.connection_pool.disconnect()
+
+    async def _try(self, call: Awaitable[Any] | object) -> Any:
+        awaitable = cast("Awaitable[Any]", call)
+        if not self._breaker.lets_through:
+            cast("Any", awaitable).close()
+            return None
+        try:
+            reply = await awaitable
+        except (RedisError, OSError, TimeoutError):
+            self._breaker.failed()
+            return None
+        self._breaker.succeeded()
+        return reply
+
+
+def _key(name: str) -> str:
+    return f"answers:{name}"

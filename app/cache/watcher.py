@@ -1,0 +1,158 @@
+"""Follows MongoDB's change stream: invalidates for writes made outside the program and for writers that died.
+
+One replica watches at a time. It writes marks into the database; a mark that comes back through the stream proves that
+every change committed before it has been seen, and only then are readers allowed to believe Redis for a while longer.
+So nothing that lags, hangs or is cut off can make Redis's old answers count: not the stream, not Redis, not a primary
+that was deposed and doesn't know it, not the watcher.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from prometheus_client import Gauge
+from pymongo.asynchronous.change_stream import AsyncChangeStream
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import PyMongoError
+
+from app import clock
+from app.cache.invalidation import GRANT, Invalidator
+from app.cache.shared import SharedStore
+from app.cache.tags import BOOKS, CATEGORIES, EVERYTHING, SEARCH, SUGGEST, Names
+from app.models.cache_grant import CacheGrant
+
+logger: Final = logging.getLogger("bookstore.cache")
+
+_ROUND: Final = 0.4
+"""Seconds between two marks."""
+
+_HOLD: Final = timedelta(seconds=2)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_BATCH: Final = 500
+GRANTS: Final = "cache_grants"
+_WATCHED: Final = [BOOKS, CATEGORIES, GRANTS]
+_LISTS: Final = frozenset({BOOKS, SEARCH, SUGGEST, CATEGORIES})
+
+BELIEVED: Final = Gauge(
+    "bookstore_cache_shared_believed", "1 while this replica, as watcher, lets readers believe Redis"
+)
+
+
+class Watcher:
+    """The task that every replica runs; the one that holds the row watches."""
+
+    def __init__(
+        self, *, name: str, database: AsyncDatabase[dict[str, Any]], shared: SharedStore, invalidator: Invalidator
+    ) -> None:
+        """Take what it watches and whom it tells."""
+        self._holder = f"{name}:{secrets.token_hex(4)}"
+        self._database = database
+        self._shared = shared
+        self._invalidator = invalidator
+        self._sent: dict[str, datetime] = {}
+        self._missed = 0
+        self._made_up_for = 0
+
+    async def run(self) -> None:
+        """Watch for as long as the replica lives; every failure is tried again."""
+        while True:
+            try:
+                if await self._hold():
+                    await self._watch()
+            except* PyMongoError as errors:
+                logger.info("the watcher starts over", extra={"error": str(errors.exceptions[0])[:200]})
+            finally:
+                BELIEVED.set(0)
+            await asyncio.sleep(_ROUND)
+
+    async def _hold(self) -> bool:
+        now = clock.now()
+        return await CacheGrant.hold(self._holder, now=now, until=now + _HOLD, epoch=_EPOCH)
+
+    async def _watch(self) -> None:
+        pipeline = [{"$match": {"ns.coll": {"$in": _WATCHED}}}]
+        async with await self._database.watch(
+            pipeline, full_document="updateLookup", max_await_time_ms=int(_ROUND * 1000)
+        ) as stream:
+            # What happened before the stream was opened is unknown: start with everything forgotten.
+            self._sent.clear()
+            self._missed += 1
+            events: asyncio.Queue[dict[str, Any]] = asyncio.Queue(maxsize=_BATCH)
+            async with asyncio.TaskGroup() as tasks:
+                reading = tasks.create_task(_read(stream, events))
+                handling = tasks.create_task(self._handle(events))
+                await self._mark()
+                reading.cancel()
+                handling.cancel()
+            logger.info("somebody else watches now")
+
+    async def _mark(self) -> None:
+        logger.info("watching")
+        while True:
+            try:
+                if not await self._hold():
+                    return
+                if self._missed > self._made_up_for:
+                    await self._make_up()
+                else:
+                    mark, moment = secrets.token_hex(8), clock.now()
+                    self._sent = {known: at for known, at in self._sent.items() if moment - at < GRANT} | {mark: moment}
+                    await CacheGrant.write_mark(mark, granted_until=moment + GRANT)
+            except PyMongoError as error:
+                # The stream outlives an election, and so do we; without marks nobody believes Redis for long.
+                logger.info("no mark written", extra={"error": str(error)[:200]})
+            await asyncio.sleep(_ROUND)
+
+    async def _make_up(self) -> None:
+        missed = self._missed
+        if await self._invalidator.tell(frozenset({EVERYTHING}), cause="made_up"):
+            self._made_up_for = missed
+
+    async def _handle(self, events: asyncio.Queue[dict[str, Any]]) -> None:
+        while True:
+            batch = [await events.get()]
+            while not events.empty() and len(batch) < _BATCH:
+                batch.append(events.get_nowait())
+            names: set[str] = set()
+            for event in batch:
+                names |= touched_by(event)
+            if names and not await self._invalidator.tell(frozenset(names), cause="change_stream"):
+                self._missed += 1
+            for event in batch:
+                await self._believe(mark_of(event))
+
+    async def _believe(self, mark: str | None) -> None:
+        sent = self._sent.pop(mark, None) if mark else None
+        if sent is not None and self._missed == self._made_up_for:
+            believed = await self._shared.believe(until=sent + GRANT)
+            BELIEVED.set(believed)
+
+
+async def _read(stream: AsyncChangeStream[dict[str, Any]], events: asyncio.Queue[dict[str, Any]]) -> None:
+    async for event in stream:
+        await events.put(event)
+
+
+def mark_of(event: Mapping[str, Any]) -> str | None:
+    """Return the mark that this very change wrote; the looked-up document may hold a later one."""
+    if event["ns"]["coll"] != GRANTS:
+        return None
+    changed: dict[str, Any] = (event.get("updateDescription") or {}).get("updatedFields") or {}
+    return changed.get("mark")
+
+
+def touched_by(event: Mapping[str, Any]) -> Names:
+    """Return what a change event touches; anything unusual touches everything."""
+    if event["ns"]["coll"] == GRANTS:
+        return frozenset()
+    book = event.get("fullDocument")
+    update = event.get("updateDescription") or {}
+    fields = set(update.get("updatedFields", {})) | set(update.get("removedFields", ()))
+    of_one_book = event["ns"]["coll"] == BOOKS and event["operationType"] in ("insert", "update", "replace")
+    if not of_one_book or book is None or fields & {"isbn13", "isbn10"}:
+        return frozenset({EVERYTHING})
+    own = {name for name in (book["_id"], book.get("isbn13"), book.get("isbn10")) if name}
+    return frozenset(own) | _LISTS
