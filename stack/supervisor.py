@@ -13,6 +13,7 @@ from stack.control import ControlServer, Message
 from stack.environment import MARK, REPLICA_SET, app_environment, inherited_environment
 from stack.errors import StackError
 from stack.faults import Fault, FaultDesk
+from stack.leftovers import note_processes
 from stack.logs import rotate
 from stack.processes import ProcessSpec
 from stack.profile import REPOSITORY, Profile
@@ -192,6 +193,7 @@ class Supervisor:
         self._report({"event": "progress", "text": text})
 
     def _child_changed(self, child: Child) -> None:
+        note_processes(self._profile.folder, [child.pid for child in self._children.values() if child.pid])
         self._write_status()
         if self._state == "ready" or child.state is State.RESTARTING:
             self._report({"event": "changed", "name": child.spec.name, "state": child.state.value})

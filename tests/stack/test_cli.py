@@ -1,0 +1,186 @@
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stack.leftovers import left_processes
+from stack.profile import REPOSITORY, Profile
+from stack.running import running_stack
+
+# What `up` does, with a smaller system than the whole.
+UP = """
+import sys
+import stack.cli
+from stack.profile import Profile
+
+smaller = Profile.from_json(sys.argv.pop(1))
+stack.cli.default_profile = lambda **_: smaller
+stack.cli.main()
+"""
+
+
+def bookstore(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "stack", *arguments],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "COLUMNS": "200", **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_help_teaches_by_examples() -> None:
+    # when
+    answer = bookstore("--help")
+
+    # then
+    assert answer.returncode == 0
+    for example in ("./bookstore up --detach", "./bookstore fault kill primary", "./bookstore test"):
+        assert example in answer.stdout
+
+
+@pytest.mark.parametrize(
+    "command", [["status"], ["fault", "kill", "primary"], ["token"], ["restart", "api", "--rolling"]]
+)
+def test_without_a_running_system_a_sentence_says_what_to_do(state: Path, command: list[str]) -> None:
+    # when
+    answer = bookstore(*command)
+
+    # then
+    assert answer.returncode == 1
+    assert answer.stderr == "bookstore: nothing is running here; start it with: ./bookstore up\n"
+    assert answer.stdout == ""
+
+
+def test_down_without_a_running_system_is_fine(state: Path) -> None:
+    # when
+    answer = bookstore("down")
+
+    # then
+    assert (answer.returncode, answer.stdout, answer.stderr) == (0, "Nothing was running.\n", "")
+
+
+def test_status_as_json_has_the_promised_shape(profile: Profile) -> None:
+    with running_stack(profile):
+        # when
+        answer = bookstore("status", "--json")
+
+    # then
+    assert answer.returncode == 0
+    shown = json.loads(answer.stdout)
+    assert list(shown) == ["url", "processes"]
+    assert [list(row) for row in shown["processes"]] == [["name", "kind", "pid", "port", "state", "role"]] * 2
+
+
+def test_up_twice_shows_what_runs(profile: Profile) -> None:
+    with running_stack(profile) as stack:
+        # given
+        before = stack.status()
+
+        # when
+        answer = bookstore("up", "--detach")
+
+        # then
+        assert answer.returncode == 0, answer.stderr
+        assert "It is running already." in answer.stdout
+        assert f"curl -s '{profile.url}/api/v1/books?limit=3'" in answer.stdout
+        assert stack.status() == before
+
+
+def test_down_stops_everything_and_wipe_deletes_the_data(profile: Profile) -> None:
+    with running_stack(profile):
+        # when
+        answer = bookstore("down", "--wipe")
+
+        # then
+        assert (answer.returncode, answer.stdout) == (0, "Stopped.\nIts data is deleted.\n")
+        assert left_processes(profile.folder) == []
+        assert not profile.folder.exists()
+
+
+def test_faults_and_logs_speak_of_processes_by_name(profile: Profile) -> None:
+    with running_stack(profile):
+        # when
+        killed = bookstore("fault", "kill", "redis-cache")
+        restarted = bookstore("restart", "redis-cache")
+        log = bookstore("logs", "redis-cache")
+        unknown = bookstore("logs", "../secrets")
+
+    # then
+    assert (killed.returncode, killed.stdout) == (0, "redis-cache: killed\n")
+    assert (restarted.returncode, restarted.stdout) == (0, "redis-cache: restarted\n")
+    assert log.stdout.count("Ready to accept connections") == 2
+    assert unknown.returncode == 1
+    assert unknown.stderr.startswith("bookstore: there is no log of '../secrets'; there are: redis-broker, redis-cache")
+
+
+def test_ctrl_c_stops_everything(profile: Profile) -> None:
+    # given
+    with subprocess.Popen(
+        [sys.executable, "-c", UP, profile.to_json(), "up"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+    ) as up:
+        try:
+            assert up.stdout is not None
+            assert any("Ctrl-C stops everything" in line for line in up.stdout)
+            assert len(left_processes(profile.folder)) == 2
+
+            # when
+            up.send_signal(signal.SIGINT)
+            rest, complaints = up.communicate(timeout=60)
+        finally:
+            up.kill()
+
+    # then
+    assert up.returncode == 0
+    assert rest.endswith("Stopped.\n")
+    assert complaints == ""
+    assert left_processes(profile.folder) == []
+
+
+def test_a_missing_database_server_is_named(profile: Profile) -> None:
+    # given
+    with_databases = dataclasses.replace(profile, parts=("mongod", "redis"))
+
+    # when
+    answer = subprocess.run(
+        [sys.executable, "-c", UP, with_databases.to_json(), "up", "--detach"],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "MONGOD": "/nowhere/mongod"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    # then
+    assert answer.returncode == 1
+    assert answer.stderr.endswith(
+        "/nowhere/mongod can't be run (No such file or directory); name a mongod of version 6 or newer in MONGOD\n"
+    )
+    assert left_processes(profile.folder) == []
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may mount the small disk that this fills")
+def test_a_full_disk_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    # given
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(tmp_path)], check=True)
+    try:
+        # when
+        answer = bookstore("up", "--detach", BOOKSTORE_STATE=str(tmp_path))
+
+        # then
+        assert answer.returncode == 1
+        assert answer.stderr.startswith(f"bookstore: the disk that holds {tmp_path}/up has ")
+        assert answer.stderr.endswith("; make room, or name another folder in BOOKSTORE_STATE\n")
+        assert len(answer.stderr.splitlines()) == 1
+    finally:
+        subprocess.run(["umount", str(tmp_path)], check=True)
