@@ -1,6 +1,7 @@
 """The command line: a thin face on this package."""
 
 import json
+import os
 import sys
 from enum import StrEnum
 from typing import Annotated
@@ -9,6 +10,7 @@ import typer
 
 from stack.display import console, errors, status_table
 from stack.down import take_down
+from stack.environment import inherited_environment
 from stack.errors import StackError
 from stack.faults import Fault
 from stack.logs import follow, last_lines
@@ -170,6 +172,24 @@ def token(
     from stack.tokens import access_token  # noqa: PLC0415  the app's libraries take a while to load, for this alone
 
     print(access_token(_stack(), role=role.value))
+
+
+@cli.command(
+    "import",
+    add_help_option=False,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
+def import_books(context: typer.Context) -> None:
+    """Import books from a file, the starter catalogue or a generator; importing again changes nothing.
+
+    ./bookstore import books.csv --format goodbooks
+    ./bookstore import --synthetic 100000 --seed 1
+    ./bookstore import --help
+    """
+    environment = inherited_environment()
+    if "--help" not in context.args:
+        environment |= _stack().environment
+    os.execve(sys.executable, [sys.executable, "-m", "app.importing", *context.args], environment)  # noqa: S606  no shell is wanted
 
 
 @cli.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
