@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
-from pydantic import HttpUrl, Field, TypeAdapter, ValidationError, field_validator
+from pydantic import Field, HttpUrl, TypeAdapter, ValidationError, field_validator
 
 from app.importing.records import BookRecord, Note, Offer, RowFailure
 from app.money import Money

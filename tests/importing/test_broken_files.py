@@ -102,7 +102,7 @@ def test_a_wrong_file_is_refused_in_a_sentence(
 
 
 def test_what_is_no_file_is_refused_in_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(WrongFile, match="is a folder; name the file in it."):
+    with pytest.raises(WrongFile, match=r"is a folder; name the file in it\."):
         rows_of(tmp_path)
     with pytest.raises(WrongFile, match="There is no file"):
         rows_of(tmp_path / "missing.csv")

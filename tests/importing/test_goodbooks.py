@@ -37,7 +37,10 @@ def test_a_whole_row_becomes_a_record(tmp_path: Path) -> None:
     assert record.rating is not None
     assert (record.rating.average, record.rating.count) == (4.25, 1200)
     assert record.cover is not None
-    assert (record.cover.small, record.cover.large) == ("https://covers.example/s/1.jpg", "https://covers.example/m/1.jpg")
+    assert (record.cover.small, record.cover.large) == (
+        "https://covers.example/s/1.jpg",
+        "https://covers.example/m/1.jpg",
+    )
     assert (record.price, record.format) == (None, None)
     assert codes_of(record) == ["isbn10_padded", "isbn13_derived", "series_lifted", "language_mapped"]
 
