@@ -38,8 +38,8 @@ def rank(documents: Iterable[Mapping[str, Any]], *, reading: Reading, phrase: st
 
     The score is the share of the query's weight (inverse document frequencies) that the book's names match, each by
     how well the word fits and where it stands; plus the share of the title that was asked for, the title or the series
-    asked for as a whole, the title's beginning, or a piece of it; plus the logarithm of popularity. Where words may be lacking, a book that matches less than
-    half of the query's weight is left out.
+    asked for as a whole, the title's beginning, or a piece of it; plus the logarithm of popularity. Where words may be
+    lacking, a book that matches less than half of the query's weight is left out.
     """
     score = _Scorer(reading, phrase)
     ranked = [

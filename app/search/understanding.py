@@ -116,7 +116,7 @@ class Query:
     def _group(self, word: str, *, last: bool, decides: bool, corrected: bool) -> Group:
         vocabulary = self.vocabulary
         words = {word: EXACT}
-        if corrected and (decides or word not in vocabulary):
+        if corrected and len(word) > 1 and (decides or word not in vocabulary):
             words |= {near: _CORRECTED for near in vocabulary.corrections(word)[:MAX_ALTERNATIVES] if near != word}
         beginnings: dict[str, float] = {}
         completions: tuple[str, ...] = ()
