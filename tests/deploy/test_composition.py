@@ -1,0 +1,120 @@
+"""docker-compose.yml and the Dockerfile keep their rules, checked without a Docker engine."""
+
+import re
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+
+REPOSITORY: Final = Path(__file__).parents[2]
+COMPOSITION: Final = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text(encoding="utf-8"))
+SERVICES: Final[dict[str, dict[str, Any]]] = COMPOSITION["services"]
+JOBS: Final = {"secrets", "replica-set", "migrate", "starter-books"}
+PINNED: Final = re.compile(r"[\w./-]+:v?\d+(\.\d+)+(-[\w.-]+)?")
+DOCKERFILE: Final = (REPOSITORY / "Dockerfile").read_text(encoding="utf-8")
+
+
+def test_everything_is_there() -> None:
+    assert set(SERVICES) == JOBS | {
+        "mongo-1", "mongo-2", "mongo-3", "redis-cache", "redis-broker", "api-1", "api-2", "api-3", "worker", "beat",
+        "haproxy", "mail",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(set(SERVICES) - JOBS))
+def test_what_stays_has_a_health_check_and_comes_back(name: str) -> None:
+    service = SERVICES[name]
+    assert service["healthcheck"]["test"]
+    assert service["restart"] == "unless-stopped"
+    assert service["mem_limit"]
+
+
+@pytest.mark.parametrize("name", sorted(JOBS))
+def test_jobs_run_once_and_again_only_where_they_failed(name: str) -> None:
+    assert SERVICES[name]["restart"] == "on-failure"
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_nobody_can_write_to_the_image_or_gain_rights(name: str) -> None:
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service.get("privileged", False) is False
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_images_are_pinned(name: str) -> None:
+    service = SERVICES[name]
+    if "build" in service:
+        assert service["image"] == "bookstore:local"
+    else:
+        assert PINNED.fullmatch(service["image"])
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_secrets_come_from_files(name: str) -> None:
+    # given
+    environment = SERVICES[name].get("environment", {})
+    # then
+    for variable, value in environment.items():
+        if re.search(r"PASSWORD|SECRET|KEY|TOKEN|MONGO_.*URL", variable):
+            assert variable.endswith("_FILE"), variable
+            assert value.startswith("/secrets/")
+    assert "@" not in str(environment).replace("ipv4@edge-control", "")
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_only_haproxy_and_the_mail_page_are_published_and_only_on_loopback(name: str) -> None:
+    # given
+    published = SERVICES[name].get("ports", [])
+    # then
+    assert bool(published) == (name in {"haproxy", "mail"})
+    assert all(port.startswith(("127.0.0.1:", "${BOOKSTORE_BIND:-127.0.0.1}:")) for port in published)
+
+
+def test_what_one_waits_for_exists_and_ends_as_expected() -> None:
+    for service in SERVICES.values():
+        for name, wait in service.get("depends_on", {}).items():
+            expected = "service_completed_successfully" if name in JOBS else "service_healthy"
+            assert wait == {"condition": expected}
+
+
+def test_the_runtime_socket_listens_on_the_inner_network_alone() -> None:
+    haproxy = SERVICES["haproxy"]
+    assert haproxy["environment"]["HAPROXY_RUNTIME_SOCKET"] == "ipv4@edge-control:9999"
+    assert haproxy["networks"]["shop"] == {"aliases": ["edge-control"]}
+    assert COMPOSITION["networks"]["shop"] == {"internal": True}
+    assert SERVICES["api-1"]["environment"]["BOOKSTORE_EDGE_SOCKETS"] == "edge-control:9999"
+
+
+def test_the_image_is_small_locked_and_runs_as_nobody() -> None:
+    # given
+    bases = re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
+    last_stage = DOCKERFILE.rpartition("\nFROM ")[2]
+    # then
+    assert len(bases) == 2
+    assert len(set(bases)) == 1
+    assert PINNED.fullmatch(bases[0])
+    assert "-slim" in bases[0]
+    assert "--require-hashes" in DOCKERFILE
+    assert re.findall(r"^USER (\S+)$", last_stage, re.MULTILINE) == ["10001:10001"]
+    assert "HEALTHCHECK" in last_stage
+    assert not re.search(r"^(ADD|RUN .*(curl|wget|apt-get))", DOCKERFILE, re.MULTILINE)
+
+
+def test_the_image_runs_the_version_that_the_lock_is_for() -> None:
+    # given
+    wanted = re.search(r'requires-python = ">=(\d+\.\d+)"', (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
+    # then
+    assert wanted is not None
+    assert f"FROM python:{wanted[1]}." in DOCKERFILE
+
+
+def test_only_what_the_image_needs_is_sent_to_the_engine() -> None:
+    # given
+    lines = (REPOSITORY / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    copied = re.findall(r"^COPY (?!--from)(\S+)", DOCKERFILE, re.MULTILINE)
+    # then
+    assert lines[1] == "*"
+    assert all(any(line.removeprefix("!").startswith(path) for line in lines) for path in copied)

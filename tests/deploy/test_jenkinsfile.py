@@ -1,0 +1,68 @@
+"""The Jenkinsfile is a sound declarative pipeline: it checks before it builds, and a person decides on the deployment."""
+
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.deploy.jenkinsfile import Block, complaints, read_blocks
+
+SOURCE: Final = (Path(__file__).parents[2] / "Jenkinsfile").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def pipeline() -> Block:
+    return read_blocks(SOURCE)[0]
+
+
+def test_it_is_a_sound_declarative_pipeline() -> None:
+    assert complaints(SOURCE) == []
+
+
+def test_stages_come_in_order(pipeline: Block) -> None:
+    # given
+    stages = pipeline.child("stages")
+    assert stages is not None
+    # then
+    assert [stage.argument for stage in stages.children] == ["Prepare", "Check", "Test", "Image", "Deploy"]
+    assert [stage.argument for parallel in pipeline.every("parallel") for stage in parallel.children] == ["Lint", "Types"]
+
+
+def test_a_person_decides_on_the_deployment_of_main(pipeline: Block) -> None:
+    # given
+    deploy = next(stage for stage in pipeline.every("stage") if stage.argument == "Deploy")
+    asked, when = deploy.child("input"), deploy.child("when")
+    # then
+    assert asked is not None
+    assert when is not None
+    assert (asked.children[0].name, asked.children[0].argument) == ("message", "Put this build into production?")
+    assert [(child.name, child.argument) for child in when.children] == [("beforeInput", ""), ("branch", "main")]
+
+
+def test_scripts_that_it_runs_exist(pipeline: Block) -> None:
+    # given
+    commands = " ".join(block.argument for block in pipeline.every("sh"))
+    # then
+    for name in ("bookstore", "requirements/dev.txt", "tests/deploy/compose_proof.sh"):
+        assert name in commands
+        assert (Path(__file__).parents[2] / name).exists()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "complaint"),
+    [
+        ("agent any", "", "pipeline has no agent"),
+        ("stages {", "stages {{", "not Groovy from line"),
+        ("stage('Test')", "stage()", "a stage has no name"),
+        ("steps {\n        sh './bookstore test'\n      }", "", "stage Test: needs exactly one of"),
+        ("      input {", "      inputs {", "stage Deploy: inputs may not stand here"),
+        ("    always {", "    allways {", "post: allways may not stand here"),
+    ],
+)
+def test_a_broken_pipeline_is_noticed(before: str, after: str, complaint: str) -> None:
+    # given
+    assert SOURCE.count(before) == 1
+    # when
+    found = complaints(SOURCE.replace(before, after))
+    # then
+    assert any(line.startswith(complaint) for line in found), found
