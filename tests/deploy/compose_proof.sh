@@ -9,14 +9,16 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 export COMPOSE_PROJECT_NAME=bookstore-proof
-export BOOKSTORE_PORT=${BOOKSTORE_PORT:-28080} BOOKSTORE_STATS_PORT=${BOOKSTORE_STATS_PORT:-28404} BOOKSTORE_MAIL_PORT=${BOOKSTORE_MAIL_PORT:-28025}
+free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+BOOKSTORE_PORT=$(free_port) BOOKSTORE_STATS_PORT=$(free_port) BOOKSTORE_MAIL_PORT=$(free_port)
+export BOOKSTORE_PORT BOOKSTORE_STATS_PORT BOOKSTORE_MAIL_PORT
 # Published ports show the engine's gateway as the client; the proof measures failover and not the rate limit.
 export BOOKSTORE_TRUSTED="127.0.0.0/8 ::1 172.16.0.0/12 192.168.0.0/16 10.0.0.0/8"
 url=http://127.0.0.1:$BOOKSTORE_PORT
 
 if docker compose version >/dev/null 2>&1; then compose() { docker compose "$@"; }; else compose() { docker-compose "$@"; }; fi
 say() { printf '%s  %s\n' "$(date +%T)" "$*"; }
-fail() { say "FAILED: $*"; compose ps -a 2>/dev/null || compose ps; compose logs --tail 15 | tail -n 120; exit 1; }
+fail() { say "FAILED: $*"; compose ps -a 2>/dev/null || compose ps; compose logs --tail 15 | cut -c1-240 | tail -n 150; exit 1; }
 finish() { [ -n "${PROOF_KEEP:-}" ] || compose down --volumes --timeout 5 >/dev/null 2>&1; }
 trap finish EXIT
 
