@@ -1,4 +1,4 @@
-"""Turns errors into problem documents (RFC 9457): the one table that knows which error is which status."""
+"""Turns errors into problem documents (RFC 9457)."""
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -15,56 +15,10 @@ from starlette.responses import Response
 
 from app.database import as_domain_error
 from app.errors import BookstoreError, FieldError, PreconditionFailed, json_pointer
+from app.problem_codes import CODES
 from app.telemetry import logger
 
 MEDIA_TYPE: Final = "application/problem+json"
-
-STATUS: Final[Mapping[str, int]] = {
-    "malformed_json": 400,
-    "cursor_invalid": 400,
-    "idempotency_key_missing": 400,
-    "webhook_signature_invalid": 400,
-    "authentication_required": 401,
-    "invalid_credentials": 401,
-    "invalid_token": 401,
-    "token_revoked": 401,
-    "payment_declined": 402,
-    "permission_denied": 403,
-    "not_found": 404,
-    "method_not_allowed": 405,
-    "conflict": 409,
-    "email_taken": 409,
-    "username_taken": 409,
-    "isbn_taken": 409,
-    "category_in_use": 409,
-    "review_exists": 409,
-    "insufficient_stock": 409,
-    "price_changed": 409,
-    "cart_empty": 409,
-    "invalid_transition": 409,
-    "refund_exceeds_captured": 409,
-    "idempotency_in_progress": 409,
-    "gone": 410,
-    "precondition_failed": 412,
-    "payload_too_large": 413,
-    "unsupported_media_type": 415,
-    "validation_error": 422,
-    "idempotency_key_reused": 422,
-    "precondition_required": 428,
-    "rate_limited": 429,
-    "internal_error": 500,
-    "no_primary": 503,
-    "dependency_unavailable": 503,
-    "overloaded": 503,
-    "payment_gateway_unavailable": 503,
-    "deadline_exceeded": 504,
-}
-"""Every code and its status. docs/errors.md is generated from here."""
-
-RETRYABLE: Final = frozenset(
-    {"idempotency_in_progress", "rate_limited", "no_primary", "dependency_unavailable", "overloaded",
-     "payment_gateway_unavailable", "deadline_exceeded"}
-)  # fmt: skip
 
 _CODE_OF_FRAMEWORK_STATUS: Final = {
     400: "malformed_json",  # FastAPI's, for a body that only its own parser refuses
@@ -109,7 +63,7 @@ def problem_response(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """Return the problem document for a code of the table."""
-    status = STATUS[code]
+    status = CODES[code].status
     document: dict[str, Any] = {
         "type": f"/docs/errors#{code}",
         "title": HTTPStatus(status).phrase,
@@ -118,7 +72,7 @@ def problem_response(
         "instance": path,
         "code": code,
         "request_id": request_id,
-        "retryable": code in RETRYABLE,
+        "retryable": CODES[code].retryable,
         **(data or {}),
     }
     if fields:
@@ -128,7 +82,7 @@ def problem_response(
         out["WWW-Authenticate"] = 'Bearer realm="bookstore"' + (
             ', error="invalid_token"' if code != "authentication_required" else ""
         )
-    if code in RETRYABLE:
+    if CODES[code].retryable:
         out.setdefault("Retry-After", "1")
     return Response(orjson.dumps(document), status_code=status, media_type=MEDIA_TYPE, headers=out)
 

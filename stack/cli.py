@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from stack.checks import run_checks
 from stack.display import console, errors, status_table
 from stack.down import take_down
 from stack.environment import inherited_environment
@@ -15,6 +16,7 @@ from stack.errors import StackError
 from stack.faults import Fault
 from stack.logs import follow, last_lines
 from stack.profile import default_profile
+from stack.references import write_references
 from stack.running import Stack
 from stack.testing import run_tests
 from stack.up import bring_up
@@ -200,6 +202,19 @@ def test(context: typer.Context) -> None:
     ./bookstore test tests/api -k search -x
     """
     sys.exit(run_tests(context.args))
+
+
+@cli.command()
+def check() -> None:
+    """Check what needs no running system: lint, format, types, layers, house rules."""
+    sys.exit(run_checks())
+
+
+@cli.command()
+def docs() -> None:
+    """Write the reference pages in docs/ that say what the code says."""
+    for path in write_references():
+        console.print(f"wrote {path.name}")
 
 
 def _stack() -> Stack:
