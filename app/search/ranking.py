@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from operator import mul
 from typing import Any, Final
 
 from app.search.text import STOP_WORDS
@@ -14,7 +15,7 @@ IN_SERIES: Final = 0.9
 ELSEWHERE: Final = 0.4
 
 _COVERAGE: Final = 0.25
-_WHOLE_TITLE: Final = 0.35
+_WHOLE_TITLE: Final = 0.45
 _BEGUN_TITLE: Final = 0.15
 _WHOLE_SERIES: Final = 0.3
 _PHRASE: Final = 0.1
@@ -51,55 +52,67 @@ def rank(documents: Iterable[Mapping[str, Any]], *, reading: Reading, phrase: st
     return ranked
 
 
+class _Fits(dict[str, tuple[tuple[int, float], ...]]):
+    """For each word met: which groups it fits, and how well. Books share most of their words."""
+
+    def __init__(self, reading: Reading) -> None:
+        super().__init__()
+        self._groups = tuple(enumerate(reading.groups))
+
+    def __missing__(self, word: str) -> tuple[tuple[int, float], ...]:
+        found = self[word] = tuple((at, fit) for at, group in self._groups if (fit := group.fit(word)))
+        return found
+
+
 class _Scorer:
     def __init__(self, reading: Reading, phrase: str) -> None:
         self._groups = reading.groups
-        self._total = sum(group.weight for group in reading.groups) or 1.0
+        self._weights = [group.weight for group in reading.groups]
+        self._total = sum(self._weights) or 1.0
         self._phrase = phrase
         self._padded = f" {phrase} "
-        self._fits: dict[str, list[tuple[int, float]]] = {}
+        self._fits = _Fits(reading)
         self._least = _LEAST_SHARE if reading.loose else 0.0
         self._unmatched = [ELSEWHERE if group.decides and not reading.loose else 0.0 for group in reading.groups]
 
     def __call__(self, document: Mapping[str, Any]) -> float | None:
         names = document["search"]
-        title: str = names["title"]
         matched = [0.0] * len(self._groups)
+        covered = self._match(names, matched)
+        if 0.0 in matched:
+            self._look_elsewhere(matched, names["title"])
+        share: float = sum(map(mul, self._weights, matched)) / self._total
+        if share < self._least:
+            return None
+        popularity = math.log1p(document["popularity"]) / _MOST_POPULAR
+        return share + _COVERAGE * covered + self._as_a_whole(names) + _POPULARITY * popularity
+
+    def _match(self, names: Mapping[str, Any], matched: list[float]) -> float:
+        """Note the best match of each group, and return the share of the title that was asked for."""
+        fits = self._fits
         asked = of_title = 0.0
-        for word in title.split():
+        for word in names["title"].split():
             weight = _STOP_WORD if word in STOP_WORDS else 1.0
             of_title += weight
-            asked += weight * self._match(word, IN_TITLE, matched)
-        for word in names["authors"].split():
-            self._match(word, IN_AUTHORS, matched)
-        for word in names["series"].split():
-            self._match(word, IN_SERIES, matched)
-        if 0.0 in matched:
-            self._look_elsewhere(matched, title)
-        score = sum(group.weight * part for group, part in zip(self._groups, matched, strict=True)) / self._total
-        if score < self._least:
-            return None
-        score += _COVERAGE * asked / (of_title or 1.0)
-        if title == self._phrase:
-            score += _WHOLE_TITLE + _PHRASE
-        elif title.startswith(self._phrase):
-            score += _BEGUN_TITLE
-        elif self._padded in f" {title} ":
-            score += _PHRASE
-        if names["series_key"] == self._phrase:
-            score += _WHOLE_SERIES
-        return score + _POPULARITY * math.log(1 + document["popularity"]) / _MOST_POPULAR
+            best = 0.0
+            for at, fit in fits[word]:
+                matched[at] = max(matched[at], fit * IN_TITLE)
+                best = max(best, fit)
+            asked += weight * best
+        for place, name in ((IN_AUTHORS, names["authors"]), (IN_SERIES, names["series"])):
+            for word in name.split():
+                for at, fit in fits[word]:
+                    matched[at] = max(matched[at], fit * place)
+        return asked / (of_title or 1.0)
 
-    def _match(self, word: str, place: float, matched: list[float]) -> float:
-        fits = self._fits.get(word)
-        if fits is None:
-            found = ((at, group.fit(word)) for at, group in enumerate(self._groups))
-            fits = self._fits[word] = [(at, fit) for at, fit in found if fit]
-        best = 0.0
-        for at, fit in fits:
-            matched[at] = max(matched[at], fit * place)
-            best = max(best, fit)
-        return best
+    def _as_a_whole(self, names: Mapping[str, Any]) -> float:
+        title: str = names["title"]
+        score = _WHOLE_SERIES if names["series_key"] == self._phrase else 0.0
+        if title == self._phrase:
+            return score + _WHOLE_TITLE
+        if title.startswith(self._phrase):
+            return score + _BEGUN_TITLE
+        return score + _PHRASE if self._padded in f" {title} " else score
 
     def _look_elsewhere(self, matched: list[float], title: str) -> None:
         joined = title.replace(" ", "")

@@ -84,10 +84,13 @@ def word_query(reading: Reading, *, filters: Filters) -> WordQuery:
 
 
 def _answers(reading: Reading, found: Found, query: Query) -> bool:
-    if len(reading.deciding) > 1:
+    deciding = reading.deciding
+    if len(deciding) > 1:
         return bool(found.ranked)
-    only = reading.deciding[0].typed
-    return query.vocabulary.frequency(only) >= _ENOUGH and len(found.ranked) >= _ENOUGH
+    only = deciding[0].typed
+    # A few letters with which hundreds of words begin are unfinished rather than mistyped.
+    known = query.vocabulary.frequency(only) >= _ENOUGH or not found.complete
+    return known and len(found.ranked) >= _ENOUGH
 
 
 def _leading(group: Group) -> AnyOf:
