@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -29,6 +30,8 @@ from app.settings import Settings
 
 T = TypeVar("T")
 Document_ = dict[str, Any]
+
+_ABORT_SECONDS = 0.5
 
 _NOT_PRIMARY = frozenset({91, 189, 10058, 10107, 11600, 11602, 13435, 13436})
 """Server codes of a node that is no primary (any more) or shuts down."""
@@ -93,18 +96,30 @@ class Database:
         """
         seconds = self._settings.transaction_deadline_seconds if deadline is None else deadline
         try:
-            with pymongo.timeout(seconds):
-                async with self.client.start_session() as session:
-                    return await session.with_transaction(
-                        callback,
-                        read_concern=ReadConcern("snapshot"),
-                        write_concern=WriteConcern("majority", j=True),
-                        read_preference=ReadPreference.PRIMARY,
-                    )
+            async with self.client.start_session() as session:
+                try:
+                    with pymongo.timeout(seconds):
+                        return await session.with_transaction(
+                            callback,
+                            read_concern=ReadConcern("snapshot"),
+                            write_concern=WriteConcern("majority", j=True),
+                            read_preference=ReadPreference.PRIMARY,
+                        )
+                except PyMongoError as error:
+                    if error.timeout:
+                        await self._end_on_the_server(session)
+                    raise
         except DuplicateKeyError:
             raise
         except PyMongoError as error:
             raise as_domain_error(error) from error
+
+    async def _end_on_the_server(self, session: AsyncClientSession) -> None:
+        # A driver that is out of time sends no abort either; what the transaction wrote would stay locked for
+        # transactionLifetimeLimitSeconds, and whoever waits for it would run out of time in turn.
+        if self.has_primary:
+            with suppress(PyMongoError), pymongo.timeout(_ABORT_SECONDS):
+                await self.client.admin.command({"killSessions": [dict(session.session_id)]})
 
     @property
     def has_primary(self) -> bool:
