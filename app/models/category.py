@@ -66,6 +66,14 @@ class Category(Document):
         """Tell whether another category hangs below it."""
         return await cls.find_one({"parent_id": category_id}, session=session) is not None
 
+    @classmethod
+    async def hold(cls, category_id: str, session: AsyncClientSession) -> None:
+        """Make every other transaction fail that changes, moves or deletes this category, or puts one below it.
+
+        Two transactions that only read each other's categories would both commit: moves could then make a cycle.
+        """
+        await cls.get_pymongo_collection().update_one({"_id": category_id}, {"$inc": {"held": 1}}, session=session)
+
     def ref(self) -> CategoryRef:
         """Return what books keep of it."""
         return CategoryRef(id=self.id, slug=self.slug, name=self.name)

@@ -159,7 +159,8 @@ async def _change(
             }
         )
         below = await Category.below(category.id, session)
-        placed = await _placed(changed, given.parent, session)
+        height = len(below[-1].path) - len(category.path) + 1
+        placed = await _placed(changed, given.parent, session, height=height)
         await _write(placed, session)
         paths = {placed.id: placed.path}
         for child in below[1:]:
@@ -218,15 +219,17 @@ def _slug(given: CategoryInput) -> str:
     return slug[:100].strip("-")
 
 
-async def _placed(category: Category, parent: str | None, session: AsyncClientSession) -> Category:
+async def _placed(category: Category, parent: str | None, session: AsyncClientSession, *, height: int = 1) -> Category:
     above = await Category.of_reference(parent, session) if parent is not None else None
     if above is None and parent is not None:
         raise InvalidInput(FieldError("/parent", "unknown_category", "There is no such category."))
     path = above.path if above else []
     if category.id in path:
         raise InvalidInput(FieldError("/parent", "cycle", "A category can't hang below itself."))
-    if len(path) >= MAX_DEPTH:
+    if len(path) + height > MAX_DEPTH:
         raise InvalidInput(FieldError("/parent", "too_deep", f"The tree is at most {MAX_DEPTH} levels deep."))
+    if above:
+        await Category.hold(above.id, session)
     placed: Category = category.model_copy(
         update={"parent_id": above.id if above else None, "path": [*path, category.id]}
     )
