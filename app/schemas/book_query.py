@@ -3,11 +3,12 @@
 from enum import StrEnum
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from app.money import MAX_AMOUNT
 from app.schemas.book import Format
-from app.schemas.fields import Language, Line
+from app.schemas.fields import Flag, Language, Line, Whole
 
 Include = Literal["total"]
 _Reference = Annotated[Line, Field(max_length=200)]
@@ -18,7 +19,7 @@ class ListQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    limit: Annotated[int, Field(ge=1, le=100)] = 20
+    limit: Annotated[Whole, Field(ge=1, le=100)] = 20
     cursor: Annotated[str | None, Field(max_length=2048, description="`next_cursor` of the page before")] = None
     include: Annotated[list[Include], Field(max_length=1, description="`total` adds the count")] = []
 
@@ -32,12 +33,23 @@ class BookFilters(ListQuery):
     publisher: Annotated[list[_Reference], Field(max_length=20)] = []
     format: Annotated[list[Format], Field(max_length=4)] = []
     series: Annotated[list[_Reference], Field(max_length=20)] = []
-    price_min: Annotated[int | None, Field(ge=0, le=MAX_AMOUNT, description="Minor units")] = None
-    price_max: Annotated[int | None, Field(ge=0, le=MAX_AMOUNT, description="Minor units")] = None
+    price_min: Annotated[Whole | None, Field(ge=0, le=MAX_AMOUNT, description="Minor units")] = None
+    price_max: Annotated[Whole | None, Field(ge=0, le=MAX_AMOUNT, description="Minor units; not below `price_min`")] = (
+        None
+    )
     rating_min: Annotated[float | None, Field(ge=0, le=5, allow_inf_nan=False)] = None
-    published_from: Annotated[int | None, Field(ge=-3000, le=2100)] = None
-    published_to: Annotated[int | None, Field(ge=-3000, le=2100)] = None
-    in_stock: bool | None = None
+    published_from: Annotated[Whole | None, Field(ge=-3000, le=2100)] = None
+    published_to: Annotated[Whole | None, Field(ge=-3000, le=2100, description="Not before `published_from`")] = None
+    in_stock: Flag | None = None
+
+    @field_validator("price_max", "published_to")
+    @classmethod
+    def _above_its_lower_end(cls, most: int | None, info: ValidationInfo) -> int | None:
+        lower = {"price_max": "price_min", "published_to": "published_from"}[str(info.field_name)]
+        least: int | None = info.data.get(lower)
+        if least is not None and most is not None and least > most:
+            raise PydanticCustomError("range_empty", "must not be below {lower}", {"lower": lower})
+        return most
 
 
 class BookSort(StrEnum):

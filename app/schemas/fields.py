@@ -4,7 +4,7 @@ import re
 from datetime import datetime
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, PlainSerializer, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 from stdnum import isbn as isbn_numbers
 from stdnum.exceptions import ValidationError as NumberError
@@ -12,6 +12,7 @@ from stdnum.exceptions import ValidationError as NumberError
 from app.clock import rfc3339
 
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_INTEGER: Final = re.compile(r"-?[0-9]{1,18}")
 _CONTROL_OR_BREAK: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -48,6 +49,25 @@ Language = Annotated[
     ),
 ]
 """A BCP 47 language tag such as `en` or `pt-BR`."""
+
+
+def _spelt_as_integer(value: object) -> object:
+    if isinstance(value, str) and not _INTEGER.fullmatch(value):
+        raise PydanticCustomError("int_parsing", "must be an integer, written in digits")
+    return value
+
+
+def _spelt_as_boolean(value: object) -> object:
+    if isinstance(value, str) and value not in {"true", "false"}:
+        raise PydanticCustomError("bool_parsing", "must be true or false")
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_spelt_as_integer)]
+"""An integer in a query: digits, and nothing that merely amounts to one (`1.0`, `1_000`, ` 1`)."""
+
+Flag = Annotated[bool, BeforeValidator(_spelt_as_boolean)]
+"""A boolean in a query: `true` or `false`."""
 
 
 def parse_isbn(text: str) -> str | None:

@@ -4,6 +4,8 @@ from typing import Annotated, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.schemas.fields import Whole
+
 T = TypeVar("T")
 
 
@@ -18,4 +20,4 @@ class RelatedQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    limit: Annotated[int, Field(ge=1, le=50)] = 10
+    limit: Annotated[Whole, Field(ge=1, le=50)] = 10
