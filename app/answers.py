@@ -1,7 +1,8 @@
 """Makes the answers that routers give: conditional reads, pages with links, and what a write stored."""
 
+import gzip
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlencode
 
 from pydantic import BaseModel
@@ -13,6 +14,9 @@ from app.cache.reading import CachedReads, Rendered
 from app.conditional import PRIVATE, body_of, conditional, etag_of
 from app.idempotency import Answer
 from app.pagination import Page
+
+_WORTH_COMPRESSING: Final = 860
+"""Bytes: smaller bodies fit into one packet anyway."""
 
 
 class Public:
@@ -26,14 +30,15 @@ class Public:
     async def __call__(self, name: str, build: Callable[[], Awaitable[BaseModel]]) -> Response:
         """Return the answer kept under the name for this request's path and query, or 304 where the client has it."""
         request = self._request
+        gzipped = accepts_gzip(request.headers.get("accept-encoding", ""))
 
         async def rendered() -> Rendered:
             model = await build()
-            body = body_of(model)
             links = _links(request, model) if isinstance(model, Page) else {}
-            return Rendered(body, etag_of(body), links)
+            return _encoded(body_of(model), links | {"Vary": "Accept-Encoding"}, gzipped=gzipped)
 
-        variant = f"{request.url.path}?{urlencode(sorted(request.query_params.multi_items()))}"
+        query = urlencode(sorted(request.query_params.multi_items()))
+        variant = f"{'gzip ' if gzipped else ''}{request.url.path}?{query}"
         answered = await self._reads.read(name, variant, rendered)
         return conditional(
             request,
@@ -42,6 +47,26 @@ class Public:
             headers=answered.rendered.headers
             | {"Cache-Status": answered.cache_status, "CDN-Cache-Control": f"max-age={EDGE_MAX_AGE_SECONDS}"},
         )
+
+
+def accepts_gzip(header: str) -> bool:
+    """Tell whether an `Accept-Encoding` (RFC 9110, section 12.5.3) lets us answer with gzip."""
+    for part in header.split(","):
+        coding, _, weight = part.partition(";")
+        if coding.strip().lower() == "gzip":
+            return weight.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
+    return False
+
+
+def _encoded(body: bytes, headers: dict[str, str], *, gzipped: bool) -> Rendered:
+    # Compressed here and not by HAProxy, which would weaken the ETag and leave what it caches as it is.
+    if not gzipped or len(body) < _WORTH_COMPRESSING:
+        return Rendered(body, etag_of(body), headers)
+    return Rendered(
+        gzip.compress(body, compresslevel=5, mtime=0),
+        etag_of(body, gzipped=True),
+        headers | {"Content-Encoding": "gzip"},
+    )
 
 
 def private(request: Request, model: BaseModel) -> Response:

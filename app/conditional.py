@@ -11,12 +11,13 @@ from starlette.responses import Response
 from app.errors import PreconditionFailed, PreconditionRequired
 
 PUBLIC: Final = "public, max-age=0, must-revalidate"
+_CODED: Final = "-gzip"
 PRIVATE: Final = "private, no-store"
 
 
-def etag_of(body: bytes) -> str:
-    """Return the strong ETag of a representation: a digest of its bytes."""
-    return f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+def etag_of(body: bytes, *, gzipped: bool = False) -> str:
+    """Return the strong ETag of a representation: a digest of its bytes before compression, and how it is coded."""
+    return f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}{_CODED if gzipped else ""}"'
 
 
 def body_of(model: BaseModel) -> bytes:
@@ -24,7 +25,7 @@ def body_of(model: BaseModel) -> bytes:
     return model.model_dump_json().encode()
 
 
-def _matches(header: str, etag: str) -> bool:
+def _named(header: str, etag: str) -> bool:
     # A proxy that compresses an answer makes its ETag weak; the tag still names the same representation.
     tags = (part.strip().removeprefix("W/") for part in header.split(","))
     return header.strip() == "*" or etag in tags
@@ -37,7 +38,7 @@ def conditional(
     tag = etag or etag_of(body)
     fields = {"ETag": tag, "Cache-Control": PUBLIC, **(headers or {})}
     known = request.headers.get("if-none-match")
-    if known is not None and _matches(known, tag):
+    if known is not None and _named(known, tag):
         return Response(status_code=304, headers=fields)
     return Response(body, media_type="application/json", headers=fields)
 
@@ -51,5 +52,6 @@ def require_match(if_match: str | None, current: str) -> None:
     """
     if if_match is None:
         raise PreconditionRequired("Send If-Match with the ETag that you last saw.")
-    if not _matches(if_match, current):
+    # Who saw it compressed saw it.
+    if not _named(if_match.replace(f'{_CODED}"', '"'), current):
         raise PreconditionFailed("It was changed in the meantime; look again and repeat your change.", etag=current)

@@ -20,8 +20,8 @@ logger: Final = logging.getLogger("bookstore.cache")
 EDGE_MAX_AGE_SECONDS: Final = 4
 """How long HAProxy keeps an answer."""
 
-EDGE_LEASE: Final = timedelta(seconds=EDGE_MAX_AGE_SECONDS + 1)
-"""How long HAProxy may give an answer away after it was made: it stores none that took longer than a second."""
+EDGE_LEASE: Final = timedelta(seconds=EDGE_MAX_AGE_SECONDS + 2)
+"""How long HAProxy may give an answer away after it was begun: a second to make it, and it counts whole seconds."""
 
 CLOCK_ERROR: Final = timedelta(milliseconds=250)
 """By how much the clocks of the replicas, of Redis and of the watcher may differ."""
