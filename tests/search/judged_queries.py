@@ -3,7 +3,7 @@
 import random
 import re
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -31,6 +31,9 @@ class Judged:
     right: frozenset[str]
 
 
+SHOWN: Final = 5
+"""One of the right books must be among so many."""
+
 _ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz"
 _COMMON: Final = frozenset({"the", "and", "for", "with", "from", "that", "this", "his", "her", "you", "your", "into"})
 
@@ -43,13 +46,14 @@ def draw(books: Sequence[Shelved], *, per_kind: int, seed: int) -> dict[str, lis
         same_title[_plain(book.title)].add(book.id)
         if book.series:
             same_series[_plain(book.series)].add(book.id)
+    by_author_and_word = Counter(pair for book in books for pair in _authors_and_words(book))
     drawn: dict[str, list[Judged]] = {}
     for kind, spell in KINDS.items():
         chance = random.Random(f"{seed} {kind}")
         found: dict[str, Judged] = {}
         for book in chance.sample(books, len(books)):
             query = spell(book, chance)
-            if query is None:
+            if query is None or (kind in _BY_AUTHOR and not _tells(book, query, by_author_and_word)):
                 continue
             by_series = kind == "series" and book.series is not None
             right = same_series[_plain(str(book.series))] if by_series else same_title[_plain(book.title)]
@@ -94,6 +98,17 @@ def _mistyped(word: str, chance: random.Random) -> str:
         )
         if made.lower() != word.lower():
             return made
+
+
+def _authors_and_words(book: Shelved) -> set[tuple[str, str]]:
+    surname = _surname(book)
+    return {(surname.lower(), word.lower()) for word in _words(book.title)} if surname else set()
+
+
+def _tells(book: Shelved, query: str, counts: Counter[tuple[str, str]]) -> bool:
+    """Tell whether at most five books answer the author and the word literally: of more, no order shows all."""
+    asked = {word.lower() for word in _words(query)}
+    return all(counts[pair] <= SHOWN for pair in _authors_and_words(book) if pair[1] in asked)
 
 
 def _exact(book: Shelved, _: random.Random) -> str | None:
@@ -181,6 +196,8 @@ def _isbn(book: Shelved, chance: random.Random) -> str | None:
         spelled += [ten, ten.lower(), f"{ten[0]}-{ten[1:4]}-{ten[4:9]}-{ten[9]}", f"isbn-10: {ten}"]
     return chance.choice(spelled)
 
+
+_BY_AUTHOR: Final = frozenset({"author + word", "author with a mistake + word"})
 
 KINDS: Final[dict[str, Callable[[Shelved, random.Random], str | None]]] = {
     "exact title": _exact,
