@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from fastapi import FastAPI
 
-from app.cache.edge import Edge
 from app.cache.invalidation import Invalidator
 from app.cache.reading import CachedReads
 from app.cache.shared import SharedStore
@@ -42,7 +41,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     configure_logging(settings.process_name)
     shared = SharedStore(settings.cache_url.get_secret_value())
     async with Database(settings) as database:
-        invalidator = Invalidator(shared=shared, edges=[Edge(address) for address in settings.edges])
+        invalidator = Invalidator.of(settings, shared)
         watcher = Watcher(
             name=settings.process_name, database=database.database, shared=shared, invalidator=invalidator
         )

@@ -14,6 +14,7 @@ from app.cache.edge import Edge
 from app.cache.shared import SharedStore
 from app.cache.tags import Names, together
 from app.models.cache_grant import CacheGrant
+from app.settings import Settings
 
 logger: Final = logging.getLogger("bookstore.cache")
 
@@ -41,6 +42,11 @@ class Invalidator:
         """Take the two levels of the cache."""
         self._shared = shared
         self._edges = edges
+
+    @classmethod
+    def of(cls, settings: Settings, shared: SharedStore) -> "Invalidator":
+        """Return one that tells this store and the edges that the settings name."""
+        return cls(shared=shared, edges=[Edge(address) for address in settings.edges])
 
     async def touch(self, names: Names, *, cause: str = "write") -> None:
         """Return when nobody can be given an answer any more that was made before this call.

@@ -1,6 +1,7 @@
 """The command `import`: brings books in from a file, the starter catalogue, or a generator."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 from typing import Annotated, Final, TextIO
@@ -11,6 +12,9 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from app import clock
+from app.cache.invalidation import Invalidator
+from app.cache.shared import SharedStore
+from app.cache.tags import EVERYTHING
 from app.database import Database
 from app.errors import BookstoreError
 from app.importing.batches import RowVerdict, Verdict
@@ -114,8 +118,15 @@ async def _run(settings: Settings, source: RowSource, report: TextIO | None, *, 
     started = clock.monotonic()
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(Database(settings))
+        shared = SharedStore(settings.cache_url.get_secret_value())
+        stack.push_async_callback(shared.aclose)
+        invalidator = Invalidator.of(settings, shared)
+
+        async def show(_: Sequence[str]) -> None:
+            await invalidator.touch(frozenset({EVERYTHING}), cause="import")
+
         with ImportProgress(source, tally, console=speak) as progress:
-            async for row in import_rows(database, source, dry_run=dry_run):
+            async for row in import_rows(database, source, dry_run=dry_run, after_commit=show):
                 tally.add(row)
                 if report is not None:
                     report.write(_line(row))
