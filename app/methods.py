@@ -1,4 +1,4 @@
-"""Gives every path an answer to every method: OPTIONS says which ones it knows, the others are refused with the same."""
+"""Gives every path an answer to every method: OPTIONS says which it knows, and so do the refusals of the others."""
 
 from typing import Final
 

@@ -110,32 +110,37 @@ async def _checked_body(visit: _Visit, receive: Receive) -> Receive | None:
         return receive
     chunks: list[bytes] = []
     size = 0
-    while True:
+    more = True
+    while more and size <= MAX_JSON_BYTES:
         message = await receive()
         if message["type"] == "http.disconnect":
             return None
         chunks.append(message.get("body", b""))
         size += len(chunks[-1])
-        if size > MAX_JSON_BYTES:
-            await visit.refuse("payload_too_large", "The body is larger than 64 KiB.", receive)
-            return None
-        if not message.get("more_body", False):
-            break
+        more = message.get("more_body", False)
     body = b"".join(chunks)
-    media_type = visit.headers.get(b"content-type", b"").split(b";")[0].strip().lower()
-    if body and not (media_type == b"application/json" or media_type.endswith(b"+json")):
-        await visit.refuse("unsupported_media_type", "Send the body as application/json.", receive)
+    fault = _fault_of(body, media_type=visit.headers.get(b"content-type", b"").split(b";")[0].strip().lower())
+    if fault is not None:
+        await visit.refuse(*fault, receive)
         return None
-    if body:
-        try:
-            value = orjson.loads(body)
-        except orjson.JSONDecodeError as error:
-            await visit.refuse("malformed_json", f"The body is not valid JSON: {error}", receive)
-            return None
-        if _deeper_than(MAX_JSON_DEPTH, value):
-            await visit.refuse("malformed_json", f"The body is nested deeper than {MAX_JSON_DEPTH} levels.", receive)
-            return None
     return _replay(body, receive)
+
+
+def _fault_of(body: bytes, *, media_type: bytes) -> tuple[str, str] | None:
+    """Return the code of what is wrong with a body, and a sentence about it."""
+    if len(body) > MAX_JSON_BYTES:
+        return "payload_too_large", "The body is larger than 64 KiB."
+    if not body:
+        return None
+    if not (media_type == b"application/json" or media_type.endswith(b"+json")):
+        return "unsupported_media_type", "Send the body as application/json."
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        return "malformed_json", f"The body is not valid JSON: {error}"
+    if _deeper_than(MAX_JSON_DEPTH, value):
+        return "malformed_json", f"The body is nested deeper than {MAX_JSON_DEPTH} levels."
+    return None
 
 
 def _deeper_than(levels: int, value: Any) -> bool:
