@@ -33,6 +33,8 @@ Document_ = dict[str, Any]
 
 _ABORT_SECONDS = 0.5
 
+_INDEXING_SECONDS = 3_600
+
 _NOT_PRIMARY = frozenset({91, 189, 10058, 10107, 11600, 11602, 13435, 13436})
 """Server codes of a node that is no primary (any more) or shuts down."""
 
@@ -173,7 +175,8 @@ async def create_collections_and_indexes(
             await database.create_collection(name)
         indexes = getattr(document, "INDEXES", [])
         if indexes:
-            with pymongo.timeout(None):
+            # `None` would mean the client's own timeout, which is for requests.
+            with pymongo.timeout(_INDEXING_SECONDS):
                 await database[name].create_indexes(indexes)
 
 

@@ -17,6 +17,9 @@ WHOLE: Final = ""
 """The id of the row about the vocabulary itself: how many books were counted, and when."""
 
 _BATCH: Final = 2_000
+_COUNTING_SECONDS: Final = 1_800
+"""`pymongo.timeout(None)` would mean the client's own, which is for requests."""
+
 _SETTLED: Final = timedelta(minutes=5)
 """A word this old that a count doesn't meet any more belongs to no book: its transaction has long ended."""
 
@@ -99,7 +102,7 @@ class SearchTerm(Document):
                 }
             },
         ]
-        with pymongo.timeout(None):
+        with pymongo.timeout(_COUNTING_SECONDS):
             async for _ in await books.aggregate(pipeline, allowDiskUse=True):
                 pass
             await words.delete_many(
