@@ -1,0 +1,164 @@
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from app import clock
+from app.cache.invalidation import GRANT, Invalidator
+from app.cache.shared import SharedStore
+from app.cache.tags import BOOKS, CATEGORIES, EVERYTHING, SEARCH, SUGGEST
+from app.cache.watcher import Watcher, mark_of, touched_by
+from app.database import Database
+from app.lifespan import Resources
+from app.models.cache_grant import CacheGrant
+
+from tests.cache.conftest import OwnRedis
+
+LISTS = {BOOKS, SEARCH, SUGGEST, CATEGORIES}
+
+
+def an_event(**overrides: Any) -> dict[str, Any]:
+    return {
+        "operationType": "update",
+        "ns": {"db": "bookstore", "coll": "books"},
+        "fullDocument": {"_id": "bk_1", "isbn13": "9780441478125", "isbn10": "0441478123"},
+        "updateDescription": {"updatedFields": {"price.amount": 1}, "removedFields": []},
+    } | overrides
+
+
+@pytest.mark.parametrize(
+    ("event", "names"),
+    [
+        (an_event(), {"bk_1", "9780441478125", "0441478123"} | LISTS),
+        (an_event(operationType="insert", updateDescription=None), {"bk_1", "9780441478125", "0441478123"} | LISTS),
+        (an_event(updateDescription={"updatedFields": {"isbn13": "9780261103344"}}), {EVERYTHING}),
+        (an_event(updateDescription={"removedFields": ["isbn10"]}), {EVERYTHING}),
+        (an_event(operationType="delete", fullDocument=None), {EVERYTHING}),
+        (an_event(fullDocument=None), {EVERYTHING}),
+        (an_event(operationType="drop"), {EVERYTHING}),
+        (an_event(ns={"coll": "categories"}), {EVERYTHING}),
+        (an_event(ns={"coll": "cache_grants"}), set()),
+    ],
+)
+def test_an_event_touches_what_it_may_have_changed(event: dict[str, Any], names: set[str]) -> None:
+    assert touched_by(event) == names
+
+
+def test_a_mark_is_read_from_the_change_itself_and_not_from_what_the_row_is_now() -> None:
+    event = an_event(
+        ns={"coll": "cache_grants"},
+        fullDocument={"mark": "later"},
+        updateDescription={"updatedFields": {"mark": "this one"}},
+    )
+
+    assert mark_of(event) == "this one"
+
+
+@pytest.fixture
+async def watched(own_redis: OwnRedis, shop: Resources) -> AsyncIterator[tuple[SharedStore, Database]]:
+    """A store with a watcher of its own over the tests' database; the application's own watcher makes room."""
+    store = SharedStore(own_redis.url)
+    watcher = Watcher(
+        name="tests-own",
+        database=shop.database.database,
+        shared=store,
+        invalidator=Invalidator(shared=store, edges=[]),
+    )
+    grants = shop.database.database["cache_grants"]
+    taken = {"holder": watcher._holder, "held_until": clock.now() + timedelta(seconds=30)}
+    await grants.update_one({"_id": "shared-cache"}, {"$set": taken}, upsert=True)
+    task = asyncio.create_task(watcher.run())
+    yield store, shop.database
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await grants.delete_many({})
+    await store.aclose()
+
+
+async def _until(condition: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(60):
+        while not await condition():
+            await asyncio.sleep(0.02)
+
+
+async def _believed(store: SharedStore) -> bool:
+    look = await store.look("probe", "v")
+    if look.token is not None:
+        await store.fill("probe", "v", token=look.token, answer=b"")
+        look = await store.look("probe", "v")
+    return look.believed
+
+
+async def _fill(store: SharedStore, name: str, answer: bytes) -> None:
+    token = (await store.look(name, "v")).token
+    assert token is not None
+    assert await store.fill(name, "v", token=token, answer=answer)
+
+
+async def test_a_write_from_outside_is_shown_within_a_second(watched: tuple[SharedStore, Database]) -> None:
+    store, database = watched
+    await database.database["books"].insert_one({"_id": "bk_1", "isbn13": "9780441478125"})
+    await _until(lambda: _believed(store))
+    await _fill(store, "bk_1", b"10")
+    await _fill(store, "9780441478125", b"10")
+    await _fill(store, BOOKS, b"10")
+
+    await database.database["books"].update_one({"_id": "bk_1"}, {"$set": {"price": {"amount": 11}}})
+
+    for name in ("bk_1", "9780441478125", BOOKS):
+        await _until(lambda name=name: _gone(store, name))  # type: ignore[misc]  # a lambda with its loop's value
+
+
+async def _gone(store: SharedStore, name: str) -> bool:
+    return (await store.look(name, "v")).answer is None
+
+
+async def test_a_redis_that_hung_through_a_write_is_believed_only_when_all_is_made_up_for(
+    watched: tuple[SharedStore, Database], own_redis: OwnRedis
+) -> None:
+    store, database = watched
+    await database.database["books"].insert_one({"_id": "bk_1"})
+    await _until(lambda: _believed(store))
+    await _fill(store, "bk_2", b"the old price")
+
+    own_redis.hang()
+    # A writer that can't reach Redis waits until nobody believes it, and then may answer.
+    await Invalidator(shared=store, edges=[]).touch(frozenset({"bk_2"}))
+    own_redis.resume()
+
+    seen: list[tuple[bytes | None, bool]] = []
+
+    async def believed_again() -> bool:
+        look = await store.look("bk_2", "v")
+        seen.append((look.answer, look.believed))
+        return await _believed(store)
+
+    await database.database["books"].update_one({"_id": "bk_1"}, {"$set": {"price": {"amount": 11}}})
+    await _until(believed_again)
+    assert (b"the old price", True) not in seen
+
+
+async def test_without_redis_a_writer_waits_no_longer_than_the_last_grant(
+    watched: tuple[SharedStore, Database], own_redis: OwnRedis
+) -> None:
+    store, database = watched
+    await _until(lambda: _believed(store))
+    await own_redis.kill()
+    invalidator = Invalidator(shared=store, edges=[])
+
+    first = await CacheGrant.until()
+    await invalidator.touch(frozenset({"bk_1"}))
+
+    async def no_more_grants() -> bool:
+        until = await CacheGrant.until()
+        await database.database["books"].update_one({"_id": "bk_1"}, {"$set": {"n": 1}}, upsert=True)
+        await database.database["books"].delete_one({"_id": "bk_1"})
+        return until is not None and clock.now() > until + GRANT
+
+    assert first is not None
+    await _until(no_more_grants)
+    began = clock.monotonic()
+    await invalidator.touch(frozenset({"bk_1"}))
+    assert clock.monotonic() - began < GRANT.total_seconds()
