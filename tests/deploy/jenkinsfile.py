@@ -77,7 +77,9 @@ def _inside(block: Block) -> Iterator[str]:
     allowed = ALLOWED.get(block.name)
     where = f"{block.name} {block.argument}".strip()
     if allowed is not None:
-        yield from (f"{where}: {child.name} may not stand here" for child in block.children if child.name not in allowed)
+        yield from (
+            f"{where}: {child.name} may not stand here" for child in block.children if child.name not in allowed
+        )
         names = [child.name for child in block.children if child.name != "stage"]
         yield from (f"{where}: {name} twice" for name in sorted({name for name in names if names.count(name) > 1}))
     if block.name == "stage":
@@ -119,6 +121,7 @@ def _text(node: tree_sitter.Node) -> str:
 
 
 def _first_error(node: tree_sitter.Node) -> int:
+    row: int = node.start_point.row
     if node.is_error or node.is_missing:
-        return node.start_point.row
-    return next((_first_error(child) for child in node.children if child.has_error), node.start_point.row)
+        return row
+    return next((_first_error(child) for child in node.children if child.has_error), row)

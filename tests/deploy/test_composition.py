@@ -83,9 +83,20 @@ def test_what_one_waits_for_exists_and_ends_as_expected() -> None:
 def test_the_runtime_socket_listens_on_the_inner_network_alone() -> None:
     haproxy = SERVICES["haproxy"]
     assert haproxy["environment"]["HAPROXY_RUNTIME_SOCKET"] == "ipv4@edge-control:9999"
-    assert haproxy["networks"]["shop"] == {"aliases": ["edge-control"]}
-    assert COMPOSITION["networks"]["shop"] == {"internal": True}
+    assert haproxy["networks"]["shop"]["aliases"] == ["edge-control"]
+    assert COMPOSITION["networks"]["shop"]["internal"] is True
     assert SERVICES["api-1"]["environment"]["BOOKSTORE_EDGE_SOCKETS"] == "edge-control:9999"
+
+
+def test_names_that_must_not_hang_have_the_addresses_that_they_stand_for() -> None:
+    # given
+    addresses = dict(entry.split(":$", 1) for entry in COMPOSITION["x-addresses"])
+    services = {"haproxy" if name == "edge-control" else name: f"${rest}" for name, rest in addresses.items()}
+    # then
+    for name, address in services.items():
+        assert SERVICES[name]["networks"]["shop"]["ipv4_address"] == address
+    for name in ("mongo-1", "mongo-2", "mongo-3", "api-1", "worker", "beat", "migrate"):
+        assert SERVICES[name]["extra_hosts"] == COMPOSITION["x-addresses"]
 
 
 def test_the_image_is_small_locked_and_runs_as_nobody() -> None:

@@ -1,4 +1,4 @@
-"""The Jenkinsfile is a sound declarative pipeline: it checks before it builds, and a person decides on the deployment."""
+"""The Jenkinsfile is a sound declarative pipeline: it checks before it builds, and a person lets it out."""
 
 from pathlib import Path
 from typing import Final
@@ -25,7 +25,10 @@ def test_stages_come_in_order(pipeline: Block) -> None:
     assert stages is not None
     # then
     assert [stage.argument for stage in stages.children] == ["Prepare", "Check", "Test", "Image", "Deploy"]
-    assert [stage.argument for parallel in pipeline.every("parallel") for stage in parallel.children] == ["Lint", "Types"]
+    assert [stage.argument for parallel in pipeline.every("parallel") for stage in parallel.children] == [
+        "Lint",
+        "Types",
+    ]
 
 
 def test_a_person_decides_on_the_deployment_of_main(pipeline: Block) -> None:

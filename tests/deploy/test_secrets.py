@@ -15,9 +15,13 @@ def test_secrets_are_made_once_and_kept(tmp_path: Path, monkeypatch: pytest.Monk
     make_secrets = runpy.run_path(str(MAKE))["make_secrets"]
     # when
     make_secrets(tmp_path)
-    first = {file.relative_to(tmp_path): file.read_text(encoding="utf-8") for file in tmp_path.rglob("*") if file.is_file()}
+    first = {
+        file.relative_to(tmp_path): file.read_text(encoding="utf-8") for file in tmp_path.rglob("*") if file.is_file()
+    }
     make_secrets(tmp_path)
-    again = {file.relative_to(tmp_path): file.read_text(encoding="utf-8") for file in tmp_path.rglob("*") if file.is_file()}
+    again = {
+        file.relative_to(tmp_path): file.read_text(encoding="utf-8") for file in tmp_path.rglob("*") if file.is_file()
+    }
     # then
     names = {"mongo/root_password", "mongo/app_password", "mongo/migrate_password", "mongo/keyfile", "app/secret_key",
              "app/mongo_app_url", "app/mongo_migrate_url"}  # fmt: skip

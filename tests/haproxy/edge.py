@@ -5,7 +5,7 @@ import os
 import shutil
 import signal
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -34,7 +34,7 @@ def free_port() -> int:
 
 
 def settings(folder: Path, origins: Sequence[Origin], **overrides: str) -> dict[str, str]:
-    """Return the environment that `haproxy.cfg` reads, as the local stack sets it; a lone origin stands in all places."""
+    """Return what `haproxy.cfg` reads, as the local stack sets it; a lone origin stands in all places."""
     ports = [origin.port for origin in origins]
     rest = f"127.0.0.1:{ports[0]}" if len(ports) == 1 else NOBODY
     addresses = [f"127.0.0.1:{port}" for port in ports] + [rest] * (3 - len(ports))
@@ -56,6 +56,12 @@ class Raw:
 
     data: bytes
     closed: bool
+
+
+async def _until(condition: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(10):
+        while not await condition():  # noqa: ASYNC110  # another process: there's no event to wait for
+            await asyncio.sleep(0.02)
 
 
 async def _say(command: str, *, socket_path: Path) -> str:
@@ -82,7 +88,9 @@ class Edge:
         await self.start()
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
         await self.client.aclose()
         await self.stop()
 
@@ -94,9 +102,7 @@ class Edge:
             env=dict(self.environment), stdout=log, stderr=log,
         )  # fmt: skip
         log.close()
-        async with asyncio.timeout(10):
-            while not await self._answers():
-                await asyncio.sleep(0.02)
+        await _until(self._answers)
         for number in range(1, 4):
             if self.environment[f"HAPROXY_API_{number}"] == NOBODY:
                 await self.until(f"api-{number}", "DOWN")
@@ -120,9 +126,12 @@ class Edge:
         before = await self.info("Pid")
         # Over the master's socket: a SIGUSR2 that comes while the master still starts is lost.
         await _say("reload", socket_path=self.folder / "master.sock")
-        async with asyncio.timeout(10):
-            while await self.info("Pid") in {before, ""}:
-                await asyncio.sleep(0.01)
+
+        async def replaced() -> bool:
+            # While one hands over to the other, a connection may reach either.
+            return not {before, ""} & {await self.info("Pid") for _ in range(10)}
+
+        await _until(replaced)
 
     async def runtime(self, command: str) -> str:
         """Say a command on the runtime socket and return the whole reply."""
@@ -152,9 +161,11 @@ class Edge:
 
     async def until(self, server: str, state: str) -> None:
         """Wait until the server's state begins so."""
-        async with asyncio.timeout(10):
-            while not (await self.state_of(server)).startswith(state):
-                await asyncio.sleep(0.02)
+
+        async def reached() -> bool:
+            return (await self.state_of(server)).startswith(state)
+
+        await _until(reached)
 
     async def raw(self, data: bytes, *, wait: float = 8.0, source: str = "127.0.0.1") -> Raw:
         """Send bytes as they are, and return what comes until the other side closes or the time is over."""

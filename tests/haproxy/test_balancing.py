@@ -11,7 +11,7 @@ from tests.haproxy.edge import NOBODY
 from tests.haproxy.origin import Answer, Origin, Seen
 
 
-async def hang_up(seen: Seen) -> Answer:  # noqa: ARG001 - it hangs up on everyone
+async def hang_up(seen: Seen) -> Answer:
     """Take the request and die without a word."""
     return Answer(close_instead=True)
 
@@ -77,7 +77,7 @@ async def test_a_draining_replica_gets_nothing_new_and_finishes_what_it_has(
     # given a request that a replica is at work on
     working = asyncio.Event()
 
-    async def slow(seen: Seen) -> Answer:  # noqa: ARG001 - everything is slow here
+    async def slow(seen: Seen) -> Answer:
         working.set()
         return Answer(body=b'"finished"', after=3)
 
@@ -111,7 +111,7 @@ async def test_requests_on_a_hung_replica_move_on_when_it_is_noticed(
     start_edge: StartEdge, origin: Origin, second_origin: Origin
 ) -> None:
     # given a replica that takes connections and says nothing any more
-    async def never(seen: Seen) -> Answer:  # noqa: ARG001 - it hangs for everyone
+    async def never(seen: Seen) -> Answer:
         return Answer(after=30)
 
     edge = await start_edge(origin, second_origin)
@@ -132,7 +132,7 @@ async def test_requests_on_a_hung_replica_move_on_when_it_is_noticed(
 
 async def test_work_that_finds_no_place_in_time_is_shed(start_edge: StartEdge, origin: Origin) -> None:
     # given a replica whose 64 places are taken for longer than anyone waits
-    async def slow(seen: Seen) -> Answer:  # noqa: ARG001 - everything is slow here
+    async def slow(seen: Seen) -> Answer:
         return Answer(after=3)
 
     origin.script = slow  # type: ignore[method-assign]

@@ -15,9 +15,11 @@ PUBLIC = "public, max-age=0, must-revalidate"
 
 def numbered(origin: Origin, **headers: str) -> None:
     """Make each answer of the origin tell which it is."""
+    fields = {name.replace("_", "-"): value for name, value in headers.items()}
 
-    async def script(seen: Seen) -> Answer:  # noqa: ARG001 - every request gets the next number
-        return catalogue(b"%d" % len(origin.seen), etag=f'"{len(origin.seen)}"', **headers)
+    async def script(seen: Seen) -> Answer:
+        answer = catalogue(b"%d" % len(origin.seen), etag=f'"{len(origin.seen)}"')
+        return Answer(body=answer.body, headers={**answer.headers, **fields})
 
     origin.script = script  # type: ignore[method-assign]
 
@@ -98,7 +100,7 @@ async def test_a_fill_that_began_before_the_write_is_never_served_after_it(
     reading = asyncio.Event()
     go_on = asyncio.Event()
 
-    async def script(seen: Seen) -> Answer:  # noqa: ARG001 - there is one book
+    async def script(seen: Seen) -> Answer:
         answer = catalogue(price.encode())
         reading.set()
         await go_on.wait()
@@ -119,7 +121,7 @@ async def test_a_fill_that_began_before_the_write_is_never_served_after_it(
 
 async def test_an_answer_that_took_more_than_a_second_is_not_kept(edge: Edge, origin: Origin, book_path: str) -> None:
     # given
-    async def script(seen: Seen) -> Answer:  # noqa: ARG001 - every request gets the next number
+    async def script(seen: Seen) -> Answer:
         return catalogue(b"%d" % len(origin.seen), after=1.2 if len(origin.seen) == 1 else 0)
 
     origin.script = script  # type: ignore[method-assign]
@@ -129,9 +131,7 @@ async def test_an_answer_that_took_more_than_a_second_is_not_kept(edge: Edge, or
     assert texts == ["1", "2", "2"]
 
 
-async def test_an_answer_lives_no_longer_than_the_lease(
-    start_edge: StartEdge, origin: Origin, book_path: str
-) -> None:
+async def test_an_answer_lives_no_longer_than_the_lease(start_edge: StartEdge, origin: Origin, book_path: str) -> None:
     # given an edge that keeps for one second, whatever the replica allows
     edge = await start_edge(origin, HAPROXY_EDGE_MAX_AGE="1")
     numbered(origin, CDN_Cache_Control="max-age=3600")
@@ -202,7 +202,7 @@ async def test_only_what_the_replica_allows_is_kept(
     edge: Edge, origin: Origin, book_path: str, headers: dict[str, str]
 ) -> None:
     # given
-    async def script(seen: Seen) -> Answer:  # noqa: ARG001 - every request gets the next number
+    async def script(seen: Seen) -> Answer:
         answer = catalogue(b"%d" % len(origin.seen))
         return Answer(body=answer.body, headers={**answer.headers, **headers})
 
@@ -217,7 +217,7 @@ async def test_only_what_the_replica_allows_is_kept(
 @pytest.mark.parametrize("status", [404, 410, 503])
 async def test_refusals_are_not_kept(edge: Edge, origin: Origin, book_path: str, status: int) -> None:
     # given
-    async def script(seen: Seen) -> Answer:  # noqa: ARG001 - every request gets the same
+    async def script(seen: Seen) -> Answer:
         return Answer(status=status, headers=catalogue().headers)
 
     origin.script = script  # type: ignore[method-assign]
@@ -229,9 +229,7 @@ async def test_refusals_are_not_kept(edge: Edge, origin: Origin, book_path: str,
 
 
 @pytest.mark.parametrize("known", ['"1"', 'W/"1"', '"0", "1"', "*"])
-async def test_the_edge_says_304_to_those_who_have_it(
-    edge: Edge, origin: Origin, book_path: str, known: str
-) -> None:
+async def test_the_edge_says_304_to_those_who_have_it(edge: Edge, origin: Origin, book_path: str, known: str) -> None:
     # given
     numbered(origin)
     await edge.client.get(book_path)
@@ -243,9 +241,7 @@ async def test_the_edge_says_304_to_those_who_have_it(
     assert len(origin.seen) == 1
 
 
-async def test_the_edge_sends_the_answer_to_those_who_have_another(
-    edge: Edge, origin: Origin, book_path: str
-) -> None:
+async def test_the_edge_sends_the_answer_to_those_who_have_another(edge: Edge, origin: Origin, book_path: str) -> None:
     # given
     numbered(origin)
     await edge.client.get(book_path)
@@ -327,7 +323,9 @@ async def test_hits_carry_the_request_id_of_their_own_request(edge: Edge, origin
 
 async def test_a_writer_may_set_generations_and_no_more(edge: Edge) -> None:
     # when
-    refused = [await edge.runtime(command) for command in ("disable server api/api-1", "shutdown sessions server api/api-1")]
+    refused = [
+        await edge.runtime(command) for command in ("disable server api/api-1", "shutdown sessions server api/api-1")
+    ]
     unknown = await edge.runtime("set table nowhere key a data.gpt0 1")
     # then
     assert [reply.strip() for reply in refused] == ["Permission denied"] * 2
