@@ -13,7 +13,6 @@ from app.cache.watcher import Watcher, mark_of, touched_by
 from app.database import Database
 from app.lifespan import Resources
 from app.models.cache_grant import CacheGrant
-
 from tests.cache.conftest import OwnRedis
 
 LISTS = {BOOKS, SEARCH, SUGGEST, CATEGORIES}
