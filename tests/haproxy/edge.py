@@ -60,7 +60,7 @@ class Raw:
 
 async def _until(condition: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(10):
-        while not await condition():  # noqa: ASYNC110  # another process: there's no event to wait for
+        while not await condition():  # another process: there's no event to wait for
             await asyncio.sleep(0.02)
 
 
