@@ -11,7 +11,9 @@ from app.models.book import LIVE, Book, Query
 CANDIDATES: Final = 1_000
 """Ranked and counted exactly up to here; of more, the most popular."""
 
-_SCANNED: Final = 20_000
+SCANNED: Final = 10_000
+"""So many books of the driver are looked at, the most popular ones."""
+
 _TITLES_SCANNED: Final = 600
 _TITLES: Final = 50
 _SECONDS: Final = 2.0
@@ -66,10 +68,10 @@ async def most_popular(
     """Return the most popular live books that have the words, up to `at_most`, with the fields asked for.
 
     Bounded whatever the words: the index gives the driver's books in the order of popularity (a merge of one sorted
-    scan per word), and no more than 20,000 of them are looked at. `$limit` keeps MongoDB from choosing another driver.
+    scan per word), and no more than 10,000 of them are looked at. `$limit` keeps MongoDB from choosing another driver.
     """
     by_range = bool(query.driver.beginnings)
-    order: list[dict[str, Any]] = [{"$sort": _BY_POPULARITY}, {"$limit": _SCANNED}]
+    order: list[dict[str, Any]] = [{"$sort": _BY_POPULARITY}, {"$limit": SCANNED}]
     pipeline: list[dict[str, Any]] = [
         {"$match": {**query.driver.condition(), **LIVE, **query.filters}},
         # A range has no such order; its books are sorted after the limit then, so that nothing is ever sorted whole.
@@ -79,7 +81,7 @@ async def most_popular(
         {"$project": dict(fields)},
     ]
     options: dict[str, Any] = {"batchSize": at_most + 1}
-    if not query.filters or query.expected <= _SCANNED:
+    if not query.filters or query.expected <= SCANNED:
         # Otherwise, with a very common word and a filter together, MongoDB may know a better index.
         options["hint"] = dict(_BY_TERM)
     with pymongo.timeout(_SECONDS):

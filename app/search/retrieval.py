@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from app.models import book_search
 from app.models.book import Query as Filters
-from app.models.book_search import CANDIDATES, AnyOf, WordQuery
+from app.models.book_search import CANDIDATES, SCANNED, AnyOf, WordQuery
 from app.schemas.fields import parse_isbn
 from app.search.ranking import Ranked, rank
 from app.search.understanding import MAX_ALTERNATIVES, Group, Query, Reading, readings
@@ -61,7 +61,7 @@ async def ask(
     """Return the books that one reading of the query gives."""
     asked = word_query(reading, filters=filters)
     documents = await book_search.most_popular(asked, fields=fields, at_most=at_most)
-    complete = len(documents) < at_most and not asked.partial
+    complete = len(documents) < at_most and not asked.partial and asked.expected <= SCANNED
     if not complete:
         # A book with exactly this title belongs to the answer, however few know it, and so do titles that begin so.
         known = {document["_id"] for document in documents}
@@ -95,7 +95,7 @@ def _answers(reading: Reading, found: Found, query: Query) -> bool:
 
 def _leading(group: Group) -> AnyOf:
     """Known words, whose scans MongoDB merges by popularity; a range only for an ending that the vocabulary lacks."""
-    if group.beginnings and not group.completions:
+    if group.beginnings and not group.completions and len(group.words) == 1:
         return AnyOf(tuple(group.words), tuple(group.beginnings))
     return AnyOf(tuple(dict.fromkeys((*group.words, *group.completions)))[: 2 * MAX_ALTERNATIVES])
 

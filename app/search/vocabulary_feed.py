@@ -13,8 +13,8 @@ from app.search.vocabulary import Vocabulary
 
 log = logging.getLogger(__name__)
 
-MAX_WORDS: Final = 250_000
-"""Of a larger vocabulary the rarest words are found as typed, but nothing is corrected to them: some 35 MB here."""
+MAX_WORDS: Final = 400_000
+"""Of a larger vocabulary the rarest words are found as typed, but nothing is corrected to them: some 35 MB."""
 
 _PAUSE: Final = 1.0
 _OVERLAP: Final = timedelta(seconds=15)
