@@ -1,0 +1,135 @@
+import base64
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from jose import jwt
+
+from app import clock
+from app.security import Role, derived_key, issue_access_token, new_principal
+from app.settings import Settings
+from tests.factories.books import API
+
+GUARDED = f"{API}/inventory/low-stock"
+
+
+def _claims(**overrides: Any) -> dict[str, Any]:
+    now = int(clock.now().timestamp())
+    claims = {
+        "iss": "bookstore",
+        "aud": "bookstore-api",
+        "sub": "usr_01J00000000000000000000000",
+        "sid": "ses_01J00000000000000000000000",
+        "role": "staff",
+        "jti": "jti_01J00000000000000000000000",
+        "iat": now,
+        "nbf": now,
+        "exp": now + 60,
+    } | overrides
+    return {name: value for name, value in claims.items() if value is not None}
+
+
+def _key(settings: Settings) -> str:
+    return derived_key(settings, "access-token").hex()
+
+
+def _signed(settings: Settings, **overrides: Any) -> str:
+    return jwt.encode(_claims(**overrides), _key(settings), algorithm="HS256")
+
+
+def _segment(value: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
+
+
+def _with_header(settings: Settings, header: object) -> str:
+    _, payload, signature = _signed(settings).split(".")
+    return f"{_segment(header)}.{payload}.{signature}"
+
+
+async def _ask(client: httpx.AsyncClient, authorization: str) -> httpx.Response:
+    return await client.get(GUARDED, headers={b"Authorization": authorization.encode("latin-1")})
+
+
+async def test_a_token_with_every_claim_is_taken(client: httpx.AsyncClient, settings: Settings) -> None:
+    for token in (_signed(settings), issue_access_token(settings, new_principal(Role.ADMIN))):
+        assert (await _ask(client, f"Bearer {token}")).status_code == 200
+        assert (await _ask(client, f"bearer {token}")).status_code == 200
+
+
+@pytest.mark.parametrize("claim", ["iss", "aud", "sub", "sid", "role", "jti", "iat", "nbf", "exp"])
+async def test_every_claim_is_needed(client: httpx.AsyncClient, settings: Settings, claim: str) -> None:
+    response = await _ask(client, f"Bearer {_signed(settings, **{claim: None})}")
+
+    assert (response.status_code, response.json()["code"]) == (401, "invalid_token")
+
+
+def _refused(response: httpx.Response) -> bool:
+    return (response.status_code, response.json()["code"], response.headers["www-authenticate"]) == (
+        401,
+        "invalid_token",
+        'Bearer realm="bookstore", error="invalid_token"',
+    )
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda s: _signed(s, exp=int(clock.now().timestamp()) - 1),
+        lambda s: _signed(s, nbf=int(clock.now().timestamp()) + 60),
+        lambda s: _signed(s, aud="another-api"),
+        lambda s: _signed(s, aud=["bookstore-api", 7]),
+        lambda s: _signed(s, iss="another-shop"),
+        lambda s: _signed(s, role="owner"),
+        lambda s: _signed(s, role=["staff"]),
+        lambda s: _signed(s, sub={"$ne": ""}),
+        lambda s: _signed(s, exp="soon"),
+        lambda s: jwt.encode(_claims(), s.secret_key.get_secret_value(), algorithm="HS256"),
+        lambda s: jwt.encode(_claims(), _key(s), algorithm="HS512"),
+        lambda s: _with_header(s, {"alg": "none"}),
+        lambda s: _with_header(s, {"alg": "RS256"}),
+        lambda s: _with_header(s, {"alg": ["HS256"]}),
+        lambda s: _with_header(s, {"typ": "JWT"}),
+        lambda s: _with_header(s, ["HS256"]),
+        lambda s: _with_header(s, {"alg": "HS256", "kid": "../../../dev/null"}),
+        lambda s: _signed(s)[:-2],
+        lambda s: _signed(s) + "A",
+        lambda s: _signed(s).replace(".", ""),
+        lambda s: _signed(s, jti="x" * 5000),
+    ],
+)
+async def test_a_token_that_does_not_hold_is_refused(
+    client: httpx.AsyncClient, settings: Settings, make: Callable[[Settings], str]
+) -> None:
+    assert _refused(await _ask(client, f"Bearer {make(settings)}"))
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        jwt.encode(_claims(), "another key of the same length, at least 32 characters", algorithm="HS256"),
+        f"{_segment({'alg': 'none', 'typ': 'JWT'})}.{_segment(_claims())}.",
+        f"{_segment({'alg': 'None'})}.{_segment(_claims())}.{_segment('x')}",
+        "[" * 3000,
+        base64.urlsafe_b64encode(b"[" * 2900).decode().rstrip("=") + ".e30.e30",
+        base64.urlsafe_b64encode(b'{"alg":"\xff"}').decode().rstrip("=") + ".e30.e30",
+        "a.b.c",
+        "a.b.c.d.e",
+        "...",
+        "null",
+    ],
+    ids=lambda token: token[:16],
+)
+async def test_a_made_up_token_is_refused(client: httpx.AsyncClient, token: str) -> None:
+    assert _refused(await _ask(client, f"Bearer {token}"))
+
+
+@pytest.mark.parametrize(
+    "authorization", ["", "Bearer", "Bearer ", "Basic c3RhZmY6c3RhZmY=", "token", "Bearer \xff\xfe"]
+)
+async def test_what_is_no_bearer_token_is_no_authentication(client: httpx.AsyncClient, authorization: str) -> None:
+    response = await _ask(client, authorization)
+
+    assert response.status_code == 401
+    assert response.headers["www-authenticate"].startswith("Bearer ")
