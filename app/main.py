@@ -24,6 +24,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=f"{PREFIX}/redoc",
         redirect_slashes=False,
         responses=EVERYWHERE,
+        generate_unique_id_function=lambda route: route.name,
     )
     app.state.settings = settings or Settings()
     for router in (search.router, books.router, categories.router, inventory.router, system.router):

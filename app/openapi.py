@@ -1,11 +1,16 @@
 """Writes the contract down: the OpenAPI document that the program serves, as precise as the program itself."""
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from app.problems import Problem
+
+_MERGE_PATCH: Final = "application/merge-patch+json"
+
+Schema = dict[str, Any]
 
 
 def document(app: FastAPI) -> dict[str, Any]:
@@ -18,5 +23,49 @@ def document(app: FastAPI) -> dict[str, Any]:
         schemas |= definitions | {"Problem": shape}
         for name in ("HTTPValidationError", "ValidationError"):
             schemas.pop(name, None)
+        for path in made["paths"].values():
+            _describe_patch(path, schemas)
+        for operation in _operations(made):
+            _sharpen_parameters(operation)
         app.openapi_schema = made
     return app.openapi_schema
+
+
+def _operations(made: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for path in made["paths"].values():
+        yield from path.values()
+
+
+def _sharpen_parameters(operation: dict[str, Any]) -> None:
+    # An absent parameter is None to the program; nobody can send one.
+    for parameter in operation.get("parameters", []):
+        schema = parameter["schema"]
+        values = [one for one in schema.get("anyOf", []) if one != {"type": "null"}]
+        if len(values) == 1:
+            parameter["schema"] = {name: value for name, value in schema.items() if name != "anyOf"} | values[0]
+        # The program asks for it with 428, so to FastAPI it is optional.
+        if parameter["name"].lower() == "if-match":
+            parameter |= {"name": "If-Match", "required": True}
+
+
+def _describe_patch(path: dict[str, Any], schemas: dict[str, Schema]) -> None:
+    body = path.get("patch", {}).get("requestBody", {}).get("content", {}).get(_MERGE_PATCH)
+    if body is None:
+        return
+    whole = path["put"]["requestBody"]["content"]["application/json"]["schema"]
+    body["schema"] = {"description": body["schema"]["description"]} | _patch_of(whole, schemas)
+
+
+def _patch_of(whole: Schema, schemas: dict[str, Schema]) -> Schema:
+    """Return the schema of merge patches (RFC 7396) of what a schema describes: null removes what needn't be there."""
+    whole = schemas[whole["$ref"].rsplit("/", 1)[-1]] if "$ref" in whole else whole
+    if "properties" not in whole:
+        return whole
+    needed = set(whole.get("required", []))
+    properties = {
+        name: _patch_of(schema, schemas)
+        if name in needed
+        else {"anyOf": [_patch_of(schema, schemas), {"type": "null"}]}
+        for name, schema in whole["properties"].items()
+    }
+    return {name: value for name, value in whole.items() if name != "required"} | {"properties": properties}

@@ -9,13 +9,19 @@ from app.cache import tags
 from app.dependencies import Catalogue, IdempotencyKey, IfMatch, Pages, Shop, Staff
 from app.idempotency import Once
 from app.pagination import Page
-from app.routers.responses import GUARDED, LISTED, READ, STAFF_WRITE, problems
+from app.routers.responses import GUARDED, LISTED, READ, STAFF_WRITE, Responses, links, problems
 from app.schemas.book import BatchGet, BatchView, BookInput, BookView, Cover
 from app.schemas.book_query import BookListQuery, ListQuery
 from app.schemas.listing import Listing, RelatedQuery
 from app.services import browsing, cataloguing
 
 router = APIRouter(tags=["books"])
+
+_AFTER_CREATION = (
+    "get_book", "replace_book", "patch_book", "archive_book", "list_related_books", "get_cover", "remove_cover",
+    "get_inventory", "change_stock", "list_movements",
+)  # fmt: skip
+_MADE: Responses = {201: {"links": links("book_id", *_AFTER_CREATION)}}
 
 MergePatch = Annotated[
     dict[str, Any],
@@ -41,7 +47,7 @@ async def list_new_releases(query: Annotated[ListQuery, Query()], pages: Pages, 
     return await catalogue(tags.BOOKS, lambda: browsing.list_new_releases(page=page))
 
 
-@router.post("/books", status_code=201, response_model=BookView, responses=STAFF_WRITE | problems(409))
+@router.post("/books", status_code=201, response_model=BookView, responses=STAFF_WRITE | problems(409) | _MADE)
 async def create_book(body: BookInput, shop: Shop, staff: Staff, key: IdempotencyKey) -> Response:
     """Add a book; its stock starts at 0."""
     once = Once[BookView](key, lambda book: written(book, status=201, location=f"/api/v1/books/{book.id}"))

@@ -10,7 +10,7 @@ from app.dependencies import Catalogue, IdempotencyKey, IfMatch, Pages, Shop, St
 from app.idempotency import Once
 from app.pagination import Page
 from app.routers.books import MergePatch
-from app.routers.responses import GUARDED, LISTED, READ, STAFF_WRITE, problems
+from app.routers.responses import GUARDED, LISTED, READ, STAFF_WRITE, Responses, links, problems
 from app.schemas.book import BookView
 from app.schemas.book_query import BookListQuery
 from app.schemas.category import CategoryInput, CategoryView
@@ -19,6 +19,11 @@ from app.services import browsing, shelving
 
 router = APIRouter(prefix="/categories", tags=["categories"])
 
+_AFTER_CREATION = (
+    "get_category", "replace_category", "patch_category", "delete_category", "list_books_of_category",
+)  # fmt: skip
+_MADE: Responses = {201: {"links": links("category", *_AFTER_CREATION)}}
+
 
 @router.get("", response_model=Listing[CategoryView], responses=LISTED)
 async def list_categories(catalogue: Catalogue) -> Response:
@@ -26,7 +31,7 @@ async def list_categories(catalogue: Catalogue) -> Response:
     return await catalogue(tags.CATEGORIES, shelving.category_tree)
 
 
-@router.post("", status_code=201, response_model=CategoryView, responses=STAFF_WRITE | problems(409))
+@router.post("", status_code=201, response_model=CategoryView, responses=STAFF_WRITE | problems(409) | _MADE)
 async def create_category(body: CategoryInput, shop: Shop, staff: Staff, key: IdempotencyKey) -> Response:
     """Add a category, below another one where `parent` is given."""
     once = Once[CategoryView](key, lambda one: written(one, status=201, location=f"/api/v1/categories/{one.id}"))

@@ -15,6 +15,17 @@ def problems(*statuses: int) -> Responses:
     return {status: {"description": HTTPStatus(status).phrase, "content": _SCHEMA} for status in statuses}
 
 
+def links(parameter: str, *operations: str) -> dict[str, Any]:
+    """Return OpenAPI links from what was made to what can be done with it, as it was made (its ETag)."""
+    return {
+        operation: {
+            "operationId": operation,
+            "parameters": {f"path.{parameter}": "$response.body#/id", "header.If-Match": "$response.header.ETag"},
+        }
+        for operation in operations
+    }
+
+
 EVERYWHERE: Final = problems(400, 404, 405, 422, 429, 500, 503, 504)
 READ: Final = problems(404) | {304: {"description": "Not modified"}}
 LISTED: Final = problems(400) | {304: {"description": "Not modified"}}

@@ -8,7 +8,17 @@ from pydantic_core import PydanticCustomError
 
 from app.ids import BookId, CategoryId
 from app.money import Money
-from app.schemas.fields import Isbn10, Isbn13, Language, Line, Prose, Timestamp, isbn10_of, parse_isbn
+from app.schemas.fields import (
+    CategoryReference,
+    Isbn10,
+    Isbn13,
+    Language,
+    Line,
+    Prose,
+    Timestamp,
+    isbn10_of,
+    parse_isbn,
+)
 
 
 class Format(StrEnum):
@@ -84,7 +94,7 @@ class BookInput(BaseModel):
     authors: Annotated[list[Annotated[Line, Field(max_length=200)]], Field(min_length=1, max_length=50)]
     description: Annotated[Prose, Field(max_length=20_000)] | None = None
     categories: Annotated[
-        list[Annotated[Line, Field(max_length=100)]],
+        list[CategoryReference],
         Field(max_length=20, description="Ids or slugs of categories that exist"),
     ] = []
     language: Language

@@ -8,10 +8,10 @@ from pydantic_core import PydanticCustomError
 
 from app.money import MAX_AMOUNT
 from app.schemas.book import Format
-from app.schemas.fields import Flag, Language, Line, Whole
+from app.schemas.fields import IN_DIGITS, CategoryReference, Flag, Language, Line
 
 Include = Literal["total"]
-_Reference = Annotated[Line, Field(max_length=200)]
+_Name = Annotated[Line, Field(max_length=200)]
 
 
 class ListQuery(BaseModel):
@@ -19,7 +19,7 @@ class ListQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    limit: Annotated[Whole, Field(ge=1, le=100)] = 20
+    limit: Annotated[int, Field(ge=1, le=100), IN_DIGITS] = 20
     cursor: Annotated[str | None, Field(max_length=2048, description="`next_cursor` of the page before")] = None
     include: Annotated[list[Include], Field(max_length=1, description="`total` adds the count")] = []
 
@@ -27,19 +27,21 @@ class ListQuery(BaseModel):
 class BookFilters(ListQuery):
     """What a list of books is narrowed to: values of one filter mean OR, filters among themselves AND."""
 
-    category: Annotated[list[_Reference], Field(max_length=20, description="Id or slug, with all below it")] = []
-    author: Annotated[list[_Reference], Field(max_length=20)] = []
+    category: Annotated[list[CategoryReference], Field(max_length=20, description="With all below it")] = []
+    author: Annotated[list[_Name], Field(max_length=20)] = []
     language: Annotated[list[Language], Field(max_length=20)] = []
-    publisher: Annotated[list[_Reference], Field(max_length=20)] = []
+    publisher: Annotated[list[_Name], Field(max_length=20)] = []
     format: Annotated[list[Format], Field(max_length=4)] = []
-    series: Annotated[list[_Reference], Field(max_length=20)] = []
-    price_min: Annotated[Whole | None, Field(ge=0, le=MAX_AMOUNT, description="Minor units")] = None
-    price_max: Annotated[Whole | None, Field(ge=0, le=MAX_AMOUNT, description="Minor units; not below `price_min`")] = (
-        None
-    )
+    series: Annotated[list[_Name], Field(max_length=20)] = []
+    price_min: Annotated[int | None, Field(ge=0, le=MAX_AMOUNT, description="Minor units"), IN_DIGITS] = None
+    price_max: Annotated[
+        int | None, Field(ge=0, le=MAX_AMOUNT, description="Minor units; not below `price_min`"), IN_DIGITS
+    ] = None
     rating_min: Annotated[float | None, Field(ge=0, le=5, allow_inf_nan=False)] = None
-    published_from: Annotated[Whole | None, Field(ge=-3000, le=2100)] = None
-    published_to: Annotated[Whole | None, Field(ge=-3000, le=2100, description="Not before `published_from`")] = None
+    published_from: Annotated[int | None, Field(ge=-3000, le=2100), IN_DIGITS] = None
+    published_to: Annotated[
+        int | None, Field(ge=-3000, le=2100, description="Not before `published_from`"), IN_DIGITS
+    ] = None
     in_stock: Flag | None = None
 
     @field_validator("price_max", "published_to")

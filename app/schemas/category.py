@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.ids import CategoryId
-from app.schemas.fields import Line, Prose, Timestamp
+from app.schemas.fields import CategoryReference, Line, Prose, Timestamp
 
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=100, examples=["science-fiction"])]
 
@@ -18,9 +18,7 @@ class CategoryInput(BaseModel):
     name: Annotated[Line, Field(max_length=200)]
     slug: Annotated[Slug | None, Field(description="Made from the name where none is given")] = None
     description: Annotated[Prose, Field(max_length=2000)] | None = None
-    parent: Annotated[
-        Annotated[Line, Field(max_length=100)] | None, Field(description="Id or slug of the category above it")
-    ] = None
+    parent: Annotated[CategoryReference | None, Field(description="Id or slug of the category above it")] = None
 
 
 class CategoryView(BaseModel):

@@ -4,7 +4,7 @@ import re
 from datetime import datetime
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, BeforeValidator, PlainSerializer, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 from stdnum import isbn as isbn_numbers
 from stdnum.exceptions import ValidationError as NumberError
@@ -16,22 +16,32 @@ _INTEGER: Final = re.compile(r"-?[0-9]{1,18}")
 _CONTROL_OR_BREAK: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
-def _one_line(value: str) -> str:
-    if _CONTROL_OR_BREAK.search(value):
+def _one_line(value: object) -> object:
+    if isinstance(value, str) and _CONTROL_OR_BREAK.search(value):
         raise PydanticCustomError("control_character", "must not contain control characters or line breaks")
     return value
 
 
-def _many_lines(value: str) -> str:
-    if _CONTROL.search(value):
+def _many_lines(value: object) -> object:
+    if isinstance(value, str) and _CONTROL.search(value):
         raise PydanticCustomError("control_character", "must not contain control characters")
     return value
 
 
-Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1), AfterValidator(_one_line)]
+Line = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1),
+    BeforeValidator(_one_line),
+    Field(json_schema_extra={"pattern": r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f\s][^\x00-\x1f\x7f]*$"}),
+]
 """Text of one line, trimmed, not empty; add `Field(max_length=…)` where it is used."""
 
-Prose = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_many_lines)]
+Prose = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True),
+    BeforeValidator(_many_lines),
+    Field(json_schema_extra={"pattern": r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"}),
+]
 """Text of any number of lines."""
 
 Timestamp = Annotated[
@@ -63,11 +73,15 @@ def _spelt_as_boolean(value: object) -> object:
     return value
 
 
-Whole = Annotated[int, BeforeValidator(_spelt_as_integer)]
-"""An integer in a query: digits, and nothing that merely amounts to one (`1.0`, `1_000`, ` 1`)."""
+IN_DIGITS: Final = BeforeValidator(_spelt_as_integer)
+"""For an integer in a query: digits, and nothing that merely amounts to one (`1.0`, `1_000`, ` 1`)."""
 
 Flag = Annotated[bool, BeforeValidator(_spelt_as_boolean)]
 """A boolean in a query: `true` or `false`."""
+
+
+CategoryReference = Annotated[Line, Field(max_length=100, json_schema_extra={"format": "category-reference"})]
+"""The id or slug of a category that exists."""
 
 
 def parse_isbn(text: str) -> str | None:
@@ -102,8 +116,18 @@ def _checked_isbn10(value: str) -> str:
     return str(isbn10_of(found))
 
 
-Isbn13 = Annotated[str, StringConstraints(max_length=32), AfterValidator(_checked_isbn13)]
+Isbn13 = Annotated[
+    str,
+    StringConstraints(max_length=32),
+    AfterValidator(_checked_isbn13),
+    Field(json_schema_extra={"format": "isbn-13"}),
+]
 """An ISBN-13, hyphens allowed, kept as 13 digits."""
 
-Isbn10 = Annotated[str, StringConstraints(max_length=32), AfterValidator(_checked_isbn10)]
+Isbn10 = Annotated[
+    str,
+    StringConstraints(max_length=32),
+    AfterValidator(_checked_isbn10),
+    Field(json_schema_extra={"format": "isbn-10"}),
+]
 """An ISBN-10, hyphens allowed, kept as ten characters."""

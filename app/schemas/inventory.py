@@ -27,7 +27,15 @@ class InventoryView(BaseModel):
 class InventoryChange(BaseModel):
     """Puts copies in or takes them out (`delta`), or says how many there are (`set`)."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "oneOf": [
+                {"required": [one], "properties": {one: {"type": "integer"}, other: {"type": "null"}}}
+                for one, other in (("delta", "set"), ("set", "delta"))
+            ]
+        },
+    )
 
     delta: Annotated[int | None, Field(strict=True, ge=-MAX_COPIES, le=MAX_COPIES)] = None
     set: Annotated[int | None, Field(strict=True, ge=0, le=MAX_COPIES)] = None

@@ -4,7 +4,7 @@ from typing import Annotated, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.schemas.fields import Whole
+from app.schemas.fields import IN_DIGITS
 
 T = TypeVar("T")
 
@@ -20,4 +20,4 @@ class RelatedQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    limit: Annotated[Whole, Field(ge=1, le=50)] = 10
+    limit: Annotated[int, Field(ge=1, le=50), IN_DIGITS] = 10

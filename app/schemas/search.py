@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.ids import BookId
 from app.schemas.book import BookView
 from app.schemas.book_query import SORT_PATTERN, BookFilters
-from app.schemas.fields import Line
+from app.schemas.fields import IN_DIGITS, Line
 
 RELEVANCE: Final = "relevance"
 MAX_QUERY: Final = 200
@@ -123,7 +123,7 @@ class SuggestQuery(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     q: Annotated[Line, Field(max_length=MAX_QUERY, examples=["harry p"])]
-    limit: Annotated[int, Field(ge=1, le=20)] = 10
+    limit: Annotated[int, Field(ge=1, le=20), IN_DIGITS] = 10
 
 
 class Suggestion(BaseModel):
