@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from stack.checks import run_checks
+from stack.demo.commands import demo
 from stack.display import console, errors, status_table
 from stack.down import take_down
 from stack.environment import inherited_environment
@@ -47,8 +48,11 @@ cli = typer.Typer(
   ./bookstore fault restart primary   bring the killed one back
   ./bookstore down                    stop everything
 
+  ./bookstore demo failover           all that in 40 s: under load, with the proof that nothing got lost
   ./bookstore test                    all tests, on databases of their own""",
 )
+
+cli.add_typer(demo)
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from pymongo import AsyncMongoClient
@@ -56,6 +57,35 @@ class ReplicaSet:
             raise StackError(f"the replica set refused its set-up: {error.details}") from error
         except PyMongoError as error:
             raise StackError(f"the replica set can't be set up: {error}") from error
+
+    async def step_down(self) -> None:
+        """Make the primary hand over to a secondary that is level with it, and not stand again for half a minute.
+
+        Raises:
+            StackError: there is no primary, or none of the others could follow it.
+        """
+        try:
+            async with self._client(await self._primary_port(), as_root=True) as client:
+                await client.admin.command("replSetStepDown", 30, secondaryCatchUpPeriodSecs=10)
+        except PyMongoError as error:
+            raise StackError(f"the primary doesn't step down: {error}") from error
+
+    async def last_election(self) -> datetime | None:
+        """When the present primary could take writes; None where it never needed an election since its start.
+
+        Raises:
+            StackError: there is no primary.
+        """
+        async with self._client(await self._primary_port(), as_root=True) as client:
+            metrics = (await client.admin.command("replSetGetStatus")).get("electionCandidateMetrics", {})
+        moment: datetime | None = metrics.get("newTermStartDate")
+        return moment
+
+    async def _primary_port(self) -> int:
+        for port in self.ports:
+            if await is_primary(port):
+                return port
+        raise StackError("there is no primary at the moment")
 
     async def _initiate(self, settings: dict[str, Any], *, deadline: float) -> int:
         async with self._client(self.ports[0]) as client:

@@ -5,7 +5,7 @@ from app.settings import Settings
 from stack.running import Stack
 
 
-def access_token(stack: Stack, *, role: str) -> str:
-    """A token of somebody new with this role."""
-    settings = Settings(secret_key=stack.environment["BOOKSTORE_SECRET_KEY"])
+def access_token(stack: Stack, *, role: str, seconds: int = 900) -> str:
+    """A token of somebody new with this role, valid for so many seconds."""
+    settings = Settings(secret_key=stack.environment["BOOKSTORE_SECRET_KEY"], access_token_seconds=seconds)
     return issue_access_token(settings, new_principal(Role(role)))

@@ -1,0 +1,1 @@
+"""Shows to an audience what the system does when something dies."""

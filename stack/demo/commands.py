@@ -1,0 +1,36 @@
+"""The commands under `./bookstore demo`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stack.demo.scenario import Blow, Plan
+
+demo = typer.Typer(name="demo", no_args_is_help=True, help="Break something under load, and watch what clients notice.")
+
+
+@demo.callback()
+def _demos() -> None:
+    """Break something under load, and watch what clients notice."""
+
+
+@demo.command()
+def failover(  # noqa: PLR0917  Typer's shape
+    fault: Annotated[Blow, typer.Option(help="kill: kill -9. stop: SIGSTOP, later SIGCONT. stepdown.")] = Blow.KILL,
+    seconds: Annotated[float, typer.Option(min=8, help="How long the load lasts.")] = 40.0,
+    rate: Annotated[float, typer.Option(min=1, help="Requests a second; 15 % of them are writes.")] = 200.0,
+    json_file: Annotated[Path | None, typer.Option("--json", help="All numbers.", metavar="FILE")] = None,
+    html_file: Annotated[Path | None, typer.Option("--html", help="The picture, as a page.", metavar="FILE")] = None,
+    png_file: Annotated[Path | None, typer.Option("--png", help="The picture.", metavar="FILE")] = None,
+) -> None:
+    """Hit the database's primary under load; exit code 1 where an acknowledged write got lost, doubled or hidden.
+
+    ./bookstore demo failover
+    ./bookstore demo failover --fault stop --html failover.html
+    """
+    from stack.demo.failover import show_failover  # noqa: PLC0415  loads the database driver and the app's token code
+
+    plan = Plan(blow=fault, seconds=seconds, rate=rate)
+    if not show_failover(plan, json_file=json_file, html_file=html_file, png_file=png_file):
+        raise typer.Exit(1)
