@@ -48,6 +48,9 @@ CODES: Final[Mapping[str, Code]] = {
     "precondition_required": Code(428, "Send `If-Match` with the `ETag` that you last saw."),
     "rate_limited": Code(429, "Too many requests; wait as long as `Retry-After` says.", retryable=True),
     "internal_error": Code(500, "Our mistake; the log has it under the `request_id`."),
+    "bad_gateway": Code(
+        502, "The connection to a replica broke in the middle of the answer. Outcome unknown.", retryable=True
+    ),
     "no_primary": Code(503, "The database elects a new primary, which takes seconds. Outcome unknown.", retryable=True),
     "dependency_unavailable": Code(503, "A server that this needs doesn't answer. Outcome unknown.", retryable=True),
     "overloaded": Code(503, "More requests than this can carry; this one was not begun.", retryable=True),
