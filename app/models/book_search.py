@@ -16,7 +16,7 @@ SCANNED: Final = 10_000
 
 _TITLES_SCANNED: Final = 600
 _TITLES: Final = 50
-_SECONDS: Final = 2.0
+_SECONDS: Final = 4.0
 _LAST: Final = "\U0010ffff"
 _BY_TERM: Final = [("search.terms", 1), ("popularity", -1), ("_id", -1)]
 _BY_POPULARITY: Final = {"popularity": -1, "_id": -1}
