@@ -63,5 +63,5 @@ async def test_nearly_all_queries_of_each_kind_find_what_was_meant(
             rates[kind] = (right, len(queries))
 
     with capsys.disabled():
-        print(f"\nsearch over {len(books):,} books", *table(rates), sep="\n")  # noqa: T201  # the measured table
+        print(f"\nsearch over {len(books):,} books", *table(rates), sep="\n")  # the measured table
     assert {kind for kind, (right, asked) in rates.items() if right < FLOOR * asked} == set()
