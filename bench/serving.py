@@ -1,0 +1,90 @@
+"""Starts servers for a benchmark, and stops them again, also when the benchmark is killed."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Final
+
+from stack.environment import inherited_environment
+from stack.errors import StackError
+
+_UVICORN: Final = (
+    sys.executable, "-m", "uvicorn", "--host", "127.0.0.1", "--loop", "uvloop", "--http", "httptools",
+    "--timeout-keep-alive", "75", "--no-access-log", "--no-server-header", "--no-proxy-headers",
+)  # fmt: skip
+_START_SECONDS: Final = 30.0
+
+
+def free_ports(count: int, *, first: int = 20_080) -> list[int]:
+    """Return ports that are free now, below those that the kernel gives to clients."""
+    with ExitStack() as held:
+        found: list[int] = []
+        for port in range(first, 32_000):
+            probe = held.enter_context(socket.socket())
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            found.append(port)
+            if len(found) == count:
+                return found
+    raise StackError("no ports are free below 32000")
+
+
+@contextmanager
+def serving(
+    name: str, command: tuple[str, ...], *, port: int, environment: Mapping[str, str], logs: Path
+) -> Iterator[int]:
+    """Run a server until the block ends; it listens when the block begins. Yields its process id."""
+    log = logs / f"{name}.log"
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            ["setpriv", "--pdeathsig", "KILL", "--", *command],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env={**inherited_environment(), **environment},
+        )
+    try:
+        _wait_until_it_listens(name, process, port=port, log=log)
+        yield process.pid
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@contextmanager
+def uvicorn(
+    target: str, *, port: int, environment: Mapping[str, str], logs: Path, factory: bool = False
+) -> Iterator[int]:
+    """Serve an ASGI application with the same settings as the shop's replicas."""
+    how = ("--factory",) if factory else ("--lifespan", "off")
+    name = f"{target.partition(':')[0].rpartition('.')[2]}-{port}"
+    command = (*_UVICORN, *how, "--port", str(port), target)
+    with serving(name, command, port=port, environment=environment, logs=logs) as pid:
+        yield pid
+
+
+def _wait_until_it_listens(name: str, process: subprocess.Popen[bytes], *, port: int, log: Path) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            break
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.05)
+            continue
+        return
+    said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["it said nothing"]
+    raise StackError(f"{name} doesn't start: {said[-1]} (pid {process.pid} of {os.getpid()}, log {log})")
