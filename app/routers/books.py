@@ -18,7 +18,7 @@ from app.services import browsing, cataloguing
 router = APIRouter(tags=["books"])
 
 _AFTER_CREATION = (
-    "get_book", "replace_book", "patch_book", "archive_book", "list_related_books", "get_cover", "remove_cover",
+    "get_book", "replace_book", "patch_book", "archive_book", "list_related_books", "remove_cover",
     "get_inventory", "change_stock", "list_movements",
 )  # fmt: skip
 _MADE: Responses = {201: {"links": links("book_id", *_AFTER_CREATION)}}
