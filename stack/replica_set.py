@@ -45,7 +45,7 @@ class ReplicaSet:
         try:
             primary_port = await self._initiate(settings, deadline=deadline)
             await self._create_root(primary_port)
-            async with self._client(primary_port, as_root=True) as client:
+            async with self.client_of(primary_port, as_root=True) as client:
                 await _create_users(client, settings, self.secrets)
                 await _apply_settings(client, settings, self.ports)
         except OperationFailure as error:
@@ -58,37 +58,30 @@ class ReplicaSet:
         except PyMongoError as error:
             raise StackError(f"the replica set can't be set up: {error}") from error
 
-    async def step_down(self) -> None:
-        """Make the primary hand over to a secondary that is level with it, and not stand again for half a minute.
-
-        Raises:
-            StackError: there is no primary, or none of the others could follow it.
-        """
-        try:
-            async with self._client(await self._primary_port(), as_root=True) as client:
-                await client.admin.command("replSetStepDown", 30, secondaryCatchUpPeriodSecs=10)
-        except PyMongoError as error:
-            raise StackError(f"the primary doesn't step down: {error}") from error
-
     async def last_election(self) -> datetime | None:
         """When the present primary could take writes; None where it never needed an election since its start.
 
         Raises:
             StackError: there is no primary.
         """
-        async with self._client(await self._primary_port(), as_root=True) as client:
+        async with self.client_of(await self.primary_port(), as_root=True) as client:
             metrics = (await client.admin.command("replSetGetStatus")).get("electionCandidateMetrics", {})
         moment: datetime | None = metrics.get("newTermStartDate")
         return moment
 
-    async def _primary_port(self) -> int:
+    async def primary_port(self) -> int:
+        """Who may take writes now.
+
+        Raises:
+            StackError: nobody.
+        """
         for port in self.ports:
             if await is_primary(port):
                 return port
         raise StackError("there is no primary at the moment")
 
     async def _initiate(self, settings: dict[str, Any], *, deadline: float) -> int:
-        async with self._client(self.ports[0]) as client:
+        async with self.client_of(self.ports[0]) as client:
             try:
                 await client.admin.command("replSetInitiate", _initial_configuration(settings, self.ports))
             except OperationFailure as error:
@@ -104,14 +97,15 @@ class ReplicaSet:
 
     async def _create_root(self, primary_port: int) -> None:
         # Without any user yet, a connection from the same machine may create the first one.
-        async with self._client(primary_port) as client:
+        async with self.client_of(primary_port) as client:
             try:
                 await client.admin.command("createUser", "root", pwd=self.secrets.mongo_root_password, roles=["root"])
             except OperationFailure as error:
                 if error.code not in {*_UNAUTHORIZED, _DUPLICATE_USER}:
                     raise
 
-    def _client(self, port: int, *, as_root: bool = False) -> Client:
+    def client_of(self, port: int, *, as_root: bool = False) -> Client:
+        """A connection to this member alone."""
         credentials = {"username": "root", "password": self.secrets.mongo_root_password} if as_root else {}
         return AsyncMongoClient(
             "127.0.0.1",

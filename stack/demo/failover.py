@@ -79,6 +79,7 @@ def print_report(report: Report) -> None:
     for bar in report.bars:
         verdict = "[green]met[/]" if bar.is_met else "[yellow]missed[/]"
         console.print(f"{verdict}     {bar.name}: {bar.value:g} {bar.unit} (bar: {bar.limit:g})", highlight=False)
+    console.print(f"           (before the fault: {report.gap_before.seconds:.3f} s)", highlight=False)
     for check in report.checks:
         verdict = "[green]holds[/]" if check.holds else "[red]BROKEN[/]"
         console.print(f"{verdict}   {check.name}: {check.count}", highlight=False)

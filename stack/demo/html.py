@@ -31,6 +31,7 @@ def _page(report: Report) -> str:
         "their own. Requests are sent on time whether answers come or not; a late answer counts from when the request "
         "was due."
     )
+    command = f"./bookstore demo failover --fault {report.fault} --seconds {report.seconds:g} --rate {report.rate:g}"
     return f"""<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -51,7 +52,7 @@ def _page(report: Report) -> str:
 <h2>Each node's own copy</h2>
 {_nodes(report)}
 <footer>{escape(report.began_at)}, {escape(report.machine)}, everything on the one machine.
-<code>./bookstore demo failover --fault {escape(report.fault)} --seconds {report.seconds:g} --rate {report.rate:g}</code></footer>
+<code>{escape(command)}</code></footer>
 </main>
 </html>
 """

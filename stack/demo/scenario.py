@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from stack.errors import StackError
 from stack.faults import Fault
+from stack.hand_over import hand_over
 from stack.load.run import Course
 from stack.replica_set import ReplicaSet
 from stack.running import Stack
@@ -83,15 +84,17 @@ class Scenario:
     async def _hit(self, course: Course) -> None:
         await _until_whole(course.stack)
         self.victim = course.primary or ""
-        self.hit_at = course.traffic.now()
-        match self.plan.blow:
-            case Blow.STEPDOWN:
-                course.note("fault", f"{self.victim} steps down")
-                await _replica_set(course.stack).step_down()
-            case blow:
-                self._hurt = True
-                course.note("fault", f"{self.victim} is {WHAT_HAPPENS[blow]}")
-                await asyncio.to_thread(course.stack.fault, Fault(blow.value), self.victim)
+
+        def now() -> None:
+            self.hit_at = course.traffic.now()
+            course.note("fault", f"{self.victim} is {WHAT_HAPPENS[self.plan.blow]}", at=self.hit_at)
+
+        if self.plan.blow is Blow.STEPDOWN:
+            await hand_over(_replica_set(course.stack), when_ready=now)
+        else:
+            self._hurt = True
+            now()
+            await asyncio.to_thread(course.stack.fault, Fault(self.plan.blow.value), self.victim)
 
     async def _heal(self, course: Course) -> None:
         match self.plan.blow:

@@ -11,7 +11,7 @@ import orjson
 from stack.errors import StackError
 from stack.load.exchange import Exchange, Reply
 
-PRICED_BOOKS = 4
+PRICED_BOOKS = 8
 STOCKED_BOOKS = 4
 FIRST_PRICE = 1000
 _HOT_BOOKS = 20
