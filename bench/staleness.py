@@ -33,7 +33,7 @@ class Findings:
 
     reads: int = 0
     writes: int = 0
-    failed_reads: int = 0
+    failed_reads: dict[str, int] = field(default_factory=dict)
     failed_writes: int = 0
     seconds: float = 0.0
     longest_write: float = 0.0
@@ -65,17 +65,27 @@ class Search:
         self.findings = Findings()
 
     async def run(
-        self, *, reads: int, seconds: float, readers: int = 12, writers: int = 2, until_stale: bool = False
+        self,
+        *,
+        reads: int,
+        seconds: float,
+        writes: int = 0,
+        readers: int = 12,
+        writers: int = 2,
+        until_stale: bool = False,
     ) -> Findings:
-        """Read until `reads` answers are checked or the time is over; with `until_stale`, until the first stale one."""
+        """Go on until so many reads are checked beside so many writes, or the time is over.
+
+        With `until_stale`, until the first stale read.
+        """
         connections = aiohttp.TCPConnector(limit=readers + writers)
         async with aiohttp.ClientSession(self._url, connector=connections, timeout=_PATIENCE) as session:
             self._books = [await self._make(session, number) for number in range(self._count)]
             started = time.monotonic()
 
             def done() -> bool:
-                over = self.findings.reads >= reads or time.monotonic() - started >= seconds
-                return over or (until_stale and bool(self.findings.stale))
+                enough = self.findings.reads >= reads and self.findings.writes >= writes
+                return enough or time.monotonic() - started >= seconds or (until_stale and bool(self.findings.stale))
 
             writing = [asyncio.create_task(self._write(session, self._books[n::writers])) for n in range(writers)]
             try:
@@ -95,7 +105,7 @@ class Search:
             "title": f"{self._mark} {number}",
             "authors": [self._mark],
             "language": "en",
-            "isbn13": _isbn13(self._random.randrange(10**9)),
+            "isbn13": _isbn13((time.time_ns() + number) % 10**9),
             "price": {"amount": _FIRST_PRICE, "currency": "USD"},
         }
         async with session.post(f"{_API}/books", json=body, headers=self._staff) as response:
@@ -147,14 +157,17 @@ class Search:
             try:
                 async with session.get(path) as response:
                     if response.status != 200:  # noqa: PLR2004
-                        self.findings.failed_reads += 1
+                        self._failed(f"{response.status} {(await response.text())[:300]}")
                         continue
                     answer = await response.json()
                     by = response.headers.get("Cache-Status", "").split(";stored")[0]
-            except (aiohttp.ClientError, TimeoutError):
-                self.findings.failed_reads += 1
+            except (aiohttp.ClientError, TimeoutError) as error:
+                self._failed(type(error).__name__)
                 continue
             self._check(path, answer, floors, by)
+
+    def _failed(self, how: str) -> None:
+        self.findings.failed_reads[how] = self.findings.failed_reads.get(how, 0) + 1
 
     def _check(self, path: str, answer: dict[str, Any], floors: dict[str, int], by: str) -> None:
         self.findings.reads += 1
