@@ -184,7 +184,9 @@ def as_domain_error(error: PyMongoError) -> BookstoreError:
     """Say in the domain's words what a driver error means for the caller."""
     if isinstance(error, WaitQueueTimeoutError):
         return Overloaded("Every database connection is busy; try again shortly.")
-    if isinstance(error, ServerSelectionTimeoutError) or getattr(error, "code", None) in _NOT_PRIMARY:
+    # Where a transaction's retries run out of time, the driver's timeout is raised from what it retried last.
+    last = error.__cause__ if isinstance(error.__cause__, PyMongoError) else error
+    if isinstance(last, ServerSelectionTimeoutError) or getattr(last, "code", None) in _NOT_PRIMARY:
         return NoPrimary("The database has no primary at the moment; send the request again.")
     if error.timeout or isinstance(error, ExecutionTimeout):
         return DeadlineExceeded("The database took too long; send the request again.")
