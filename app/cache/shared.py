@@ -10,7 +10,7 @@ made up for what was missed.
 """
 
 import secrets
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, cast
@@ -20,25 +20,37 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from app.cache.batching import Together
 from app.cache.breaker import Breaker
 from app.cache.tags import EVERYTHING, Names
 
-KEPT_SECONDS: Final = 600
+KEPT_SECONDS: Final = 60
 _MAX_ANSWERS_PER_NAME: Final = 2000
+_MAX_LOOKS: Final = 16
+"""So many at most in one script: Redis serves nobody else while it runs."""
+
 _VALID: Final = "valid"
 _TOKEN: Final = 2
 
 _LOOK = """
-local valid = redis.call('EXISTS', KEYS[2])
-local answer = redis.call('HGET', KEYS[1], ARGV[1])
-if answer then return {valid, answer} end
-local token = redis.call('HGET', KEYS[1], 'token')
-if not token then
-  token = ARGV[2]
-  redis.call('HSET', KEYS[1], 'token', token)
-  redis.call('EXPIRE', KEYS[1], ARGV[3])
+local valid = redis.call('EXISTS', KEYS[1])
+local replies = {}
+for at = 2, #KEYS do
+  local variant, fresh = ARGV[2 * at - 2], ARGV[2 * at - 1]
+  local answer = redis.call('HGET', KEYS[at], variant)
+  if answer then
+    replies[at - 1] = {valid, answer}
+  else
+    local token = redis.call('HGET', KEYS[at], 'token')
+    if not token then
+      token = fresh
+      redis.call('HSET', KEYS[at], 'token', token)
+      redis.call('EXPIRE', KEYS[at], ARGV[1])
+    end
+    replies[at - 1] = {2, token}
+  end
 end
-return {2, token}
+return replies
 """
 
 _STORE = """
@@ -56,6 +68,9 @@ class Look:
     answer: bytes | None = None
     believed: bool = False
     token: bytes | None = None
+
+
+_NOTHING: Final = Look()
 
 
 class SharedStore:
@@ -76,15 +91,21 @@ class SharedStore:
         self._look = self._redis.register_script(_LOOK)
         self._store = self._redis.register_script(_STORE)
         self._breaker = Breaker(pause=0.5)
+        self._looks = Together(self._look_at, at_most=_MAX_LOOKS)
 
     async def look(self, name: str, variant: str) -> Look:
         """Return the answer under the name for this variant of the request, or the token to fill it with."""
-        args = (variant, secrets.token_bytes(12), KEPT_SECONDS)
-        reply = await self._try(self._look(keys=(_key(name), _VALID), args=args))
-        if reply is None:
-            return Look()
-        kind, value = reply
-        return Look(token=value) if kind == _TOKEN else Look(answer=value, believed=bool(kind))
+        return await self._looks((name, variant))
+
+    async def _look_at(self, wanted: Sequence[tuple[str, str]]) -> Sequence[Look]:
+        keys = (_VALID, *(_key(name) for name, _ in wanted))
+        args = [part for _, variant in wanted for part in (variant, secrets.token_bytes(12))]
+        replies = await self._try(self._look(keys=keys, args=(KEPT_SECONDS, *args)))
+        if replies is None:
+            return [_NOTHING] * len(wanted)
+        return [
+            Look(token=value) if kind == _TOKEN else Look(answer=value, believed=bool(kind)) for kind, value in replies
+        ]
 
     async def fill(self, name: str, variant: str, *, token: bytes, answer: bytes) -> bool:
         """Store the answer unless the name was invalidated since the token was taken; tell whether it was stored."""
