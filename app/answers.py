@@ -10,11 +10,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.cache.invalidation import EDGE_MAX_AGE_SECONDS
-from app.cache.reading import CachedReads, Rendered
+from app.cache.reading import Answered, CachedReads, Miss, Rendered
 from app.conditional import PRIVATE, body_of, conditional, etag_of
 from app.idempotency import Answer
 from app.pagination import Page
 
+_MISS: Final = "bookstore.miss"
+_KEEP_AT_EDGE: Final = f"max-age={EDGE_MAX_AGE_SECONDS}"
 _WORTH_COMPRESSING: Final = 860
 """Bytes: smaller bodies fit into one packet anyway."""
 
@@ -26,27 +28,46 @@ class Public:
         """Take the request and what stands behind it."""
         self._request = request
         self._reads = reads
+        self._gzipped = accepts_gzip(request.headers.get("accept-encoding", ""))
 
     async def __call__(self, name: str, build: Callable[[], Awaitable[BaseModel]]) -> Response:
         """Return the answer kept under the name for this request's path and query, or 304 where the client has it."""
-        request = self._request
-        gzipped = accepts_gzip(request.headers.get("accept-encoding", ""))
+        kept = await self._look(name)
+        if isinstance(kept, Answered):
+            return self._response(kept)
 
         async def rendered() -> Rendered:
             model = await build()
-            links = _links(request, model) if isinstance(model, Page) else {}
-            return _encoded(body_of(model), links | {"Vary": "Accept-Encoding"}, gzipped=gzipped)
+            links = _links(self._request, model) if isinstance(model, Page) else {}
+            return _encoded(body_of(model), links | {"Vary": "Accept-Encoding"}, gzipped=self._gzipped)
 
-        query = urlencode(sorted(request.query_params.multi_items()))
-        variant = f"{'gzip ' if gzipped else ''}{request.url.path}?{query}"
-        answered = await self._reads.read(name, variant, rendered)
-        return conditional(
-            request,
-            answered.rendered.body,
-            etag=answered.rendered.etag,
-            headers=answered.rendered.headers
-            | {"Cache-Status": answered.cache_status, "CDN-Cache-Control": f"max-age={EDGE_MAX_AGE_SECONDS}"},
-        )
+        return self._response(await self._reads.fill(kept, rendered))
+
+    async def kept(self, name: str) -> Response | None:
+        """Return the answer if it is kept; else note the miss on the request, so that nobody looks a second time."""
+        kept = await self._look(name)
+        if isinstance(kept, Answered):
+            return self._response(kept)
+        self._request.scope[_MISS] = kept
+        return None
+
+    async def _look(self, name: str) -> Answered | Miss:
+        variant = self._variant()
+        noted: Miss | None = self._request.scope.get(_MISS)
+        if noted is not None and (noted.name, noted.variant) == (name, variant):
+            return noted
+        return await self._reads.kept(name, variant)
+
+    def _variant(self) -> str:
+        path: str = self._request.scope["path"]
+        query = self._request.scope["query_string"]
+        asked = f"{path}?{urlencode(sorted(self._request.query_params.multi_items()))}" if query else path
+        return f"gzip {asked}" if self._gzipped else asked
+
+    def _response(self, answered: Answered) -> Response:
+        rendered = answered.rendered
+        told = {"Cache-Status": answered.cache_status, "CDN-Cache-Control": _KEEP_AT_EDGE}
+        return conditional(self._request, rendered.body, etag=rendered.etag, headers=rendered.headers | told)
 
 
 def accepts_gzip(header: str) -> bool:

@@ -6,6 +6,7 @@ from app import methods, openapi, problems
 from app.lifespan import lifespan
 from app.middleware import Gate
 from app.routers import books, categories, inventory, search, system
+from app.routers.hot import HotReads
 from app.routers.responses import EVERYWHERE
 from app.settings import Settings
 
@@ -23,6 +24,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         docs_url=f"{PREFIX}/docs",
         redoc_url=f"{PREFIX}/redoc",
         redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # ours is app/telemetry.py
         responses=EVERYWHERE,
         generate_unique_id_function=lambda route: route.name,
     )
@@ -34,4 +36,5 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(Gate, settings=app.state.settings)
     app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend it
     methods.complete(app)
+    app.router.routes.insert(0, HotReads(app, prefix=PREFIX))
     return app

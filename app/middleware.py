@@ -12,7 +12,7 @@ from app import clock
 from app.ids import new_id
 from app.problems import problem_response
 from app.settings import Settings
-from app.telemetry import IN_FLIGHT, LATENCY, REQUESTS, SHED, logger
+from app.telemetry import IN_FLIGHT, SHED, latency_of, logger, requests_of
 
 MAX_JSON_BYTES: Final = 64 * 1024
 MAX_JSON_DEPTH: Final = 32
@@ -100,8 +100,8 @@ class _Visit:
         """Count and time the request under its route's template, so that neither ids nor made-up methods add series."""
         route = getattr(self.scope.get("route"), "path", "none")
         method = self.method if self.method in _METHODS else "other"
-        REQUESTS.labels(method, route, str(self.status or 0)).inc()
-        LATENCY.labels(route).observe(clock.monotonic() - self.started_at)
+        requests_of(method, route, self.status or 0).inc()
+        latency_of(route).observe(clock.monotonic() - self.started_at)
 
 
 async def _checked_body(visit: _Visit, receive: Receive) -> Receive | None:

@@ -43,6 +43,15 @@ class Answered:
     cache_status: str
 
 
+@dataclass(frozen=True)
+class Miss:
+    """What Redis hadn't got, and the token to fill it with; without a token it isn't to be filled."""
+
+    name: str
+    variant: str
+    token: bytes | None
+
+
 class CachedReads:
     """Reads through Redis, with single flight behind it."""
 
@@ -52,31 +61,35 @@ class CachedReads:
         self._database = database
         self._flights: Flights[tuple[Rendered, bool]] = Flights()
 
-    async def read(self, name: str, variant: str, build: Callable[[], Awaitable[Rendered]]) -> Answered:
-        """Return the answer under the name for this variant of the request, built where Redis hasn't got it.
+    async def kept(self, name: str, variant: str) -> Answered | Miss:
+        """Return the answer that Redis holds under the name for this variant of the request, or a miss to go on with.
 
         While there is no primary nobody can commit, so nothing that Redis holds can get old: it answers then
         even where the watcher can't vouch for it.
-
-        Raises:
-            Exception: what `build` raised; nothing is stored then.
         """
         look = await self._shared.look(name, variant)
         if look.answer is not None and (look.believed or not self._database.has_primary):
             ANSWERS.labels("shared").inc()
             return Answered(Rendered.unpacked(look.answer), "bookstore; hit")
+        return Miss(name, variant, look.token)
+
+    async def fill(self, miss: Miss, build: Callable[[], Awaitable[Rendered]]) -> Answered:
+        """Return the answer that Redis hadn't got, built, and stored there unless something changed meanwhile.
+
+        Raises:
+            Exception: what `build` raised; nothing is stored then.
+        """
 
         async def fill() -> tuple[Rendered, bool]:
             rendered = await self._database.fresh(build)
-            if look.token is None:
+            if miss.token is None:
                 return rendered, False
-            stored = await self._shared.fill(name, variant, token=look.token, answer=rendered.packed())
+            packed = rendered.packed()
+            stored = await self._shared.fill(miss.name, miss.variant, token=miss.token, answer=packed)
             FILLS.labels("stored" if stored else "refused").inc()
             return rendered, stored
 
         # The same token means that nothing was invalidated since the running fill took it.
-        rendered, stored = await self._flights.join(
-            (name, variant, look.token), fill, running_will_do=look.token is not None
-        )
+        rendered, stored = await self._flights.join(miss, fill, running_will_do=miss.token is not None)
         ANSWERS.labels("database").inc()
         return Answered(rendered, "bookstore; fwd=uri-miss" + ("; stored" if stored else ""))
