@@ -134,7 +134,7 @@ class Profile:
 
 
 def default_profile(*, port: int | None = None, replicas: int | None = None) -> Profile:
-    """The system that `./bookstore up` runs."""
+    """The system that `./bookstore up` runs, or the one that BOOKSTORE_PROFILE names: in tests, theirs."""
     ports = Ports()
     if port is not None:
         ports = replace(ports, haproxy=port)
@@ -142,7 +142,8 @@ def default_profile(*, port: int | None = None, replicas: int | None = None) -> 
         ports = replace(ports, api=tuple(range(ports.api[0], ports.api[0] + replicas)))
     # With a key of Stripe's own, Stripe is the gateway.
     parts = tuple(kind for kind in KINDS if kind != "localstripe" or not os.environ.get("STRIPE_API_KEY"))
-    return Profile(name="up", folder=state_folder() / "up", ports=ports, parts=parts)
+    name = os.environ.get("BOOKSTORE_PROFILE") or "up"
+    return Profile(name=name, folder=state_folder() / name, ports=ports, parts=parts)
 
 
 def throwaway_profile(name: str, *, replicas: int = 3, folder: Path | None = None, first_port: int = 18080) -> Profile:

@@ -25,7 +25,13 @@ def run_tests(arguments: Sequence[str]) -> int:
 
 def test_environment(stack: Stack) -> dict[str, str]:
     """The variables by which tests find the system that was started for them."""
-    return {**stack.environment, "BOOKSTORE_URL": stack.url, "BOOKSTORE_STATE_PROFILE": str(stack.profile.folder)}
+    return {
+        **stack.environment,
+        "BOOKSTORE_URL": stack.url,
+        "BOOKSTORE_PROFILE": stack.profile.name,
+        "BOOKSTORE_STATE": str(stack.profile.folder.parent),
+        "BOOKSTORE_STATE_PROFILE": str(stack.profile.folder),
+    }
 
 
 def _run_pytest(stack: Stack, arguments: Sequence[str]) -> int:

@@ -9,6 +9,12 @@ import pytest
 from stack.profile import REPOSITORY, Profile, state_folder, throwaway_profile
 
 
+@pytest.fixture(autouse=True)
+def _no_chosen_profile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here the command line means the profiles that tests make, not the one that they run in."""
+    monkeypatch.delenv("BOOKSTORE_PROFILE", raising=False)
+
+
 @pytest.fixture
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An own state folder, so that no other run is seen or touched."""
