@@ -136,7 +136,7 @@ class Report:
 def judge(run: Run, scenario: Scenario) -> Report:
     """Compare what clients saw with what the databases have."""
     plan, history = scenario.plan, run.history
-    gap = history.longest_gap(WRITES, begin=scenario.hit_at, end=plan.seconds)
+    gap = history.longest_gap(WRITES, begin=scenario.hit_at, end=scenario.ended_at)
     unsettled = [one for one in history.repeats if one.settled is None]
     failed_hot = history.of({Kind.HOT}, succeeded=False)
     checks = [
@@ -155,7 +155,7 @@ def judge(run: Run, scenario: Scenario) -> Report:
         what_happened=WHAT_HAPPENS[plan.blow],
         began_at=run.began_at.isoformat(timespec="seconds"),
         machine=_machine(),
-        seconds=plan.seconds,
+        seconds=scenario.ended_at,
         rate=plan.rate,
         fault_at=scenario.hit_at,
         elected_at=scenario.elected_at,
@@ -171,8 +171,8 @@ def judge(run: Run, scenario: Scenario) -> Report:
         details=(details + history.broken_promises)[:50],
         events=run.events,
         roles=run.roles,
-        bins=_bins(history, plan.seconds),
-        dots=_dots(history, plan.seconds),
+        bins=_bins(history, scenario.ended_at),
+        dots=_dots(history, scenario.ended_at),
     )
 
 

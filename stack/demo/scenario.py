@@ -26,7 +26,7 @@ class Blow(StrEnum):
 WHAT_HAPPENS = {
     Blow.KILL: "killed (kill -9)",
     Blow.STOP: "frozen (SIGSTOP)",
-    Blow.STEPDOWN: "asked to step down",
+    Blow.STEPDOWN: "made to step down",
 }
 
 _FAULT_SHARE, _HEAL_SHARE = 0.25, 0.62
@@ -62,6 +62,16 @@ class Scenario:
         self.elected_at: float | None = None
         self._hurt = False
 
+    @property
+    def _delay(self) -> float:
+        # A hand-over is prepared first; what follows it comes as much later.
+        return max(0.0, self.hit_at - self.plan.fault_at)
+
+    @property
+    def ended_at(self) -> float:
+        """When the load ends."""
+        return self.plan.seconds + self._delay
+
     async def __call__(self, course: Course) -> None:
         """Hit the primary, wait for the next one, heal, and end."""
         try:
@@ -71,10 +81,10 @@ class Scenario:
             successor = await course.primary_other_than(self.victim)
             course.note("elected", f"{successor} is primary")
             course.phase = f"without {self.victim}"
-            await course.until(self.plan.heal_at)
+            await course.until(self.plan.heal_at + self._delay)
             await self._heal(course)
             course.phase = "healed"
-            await course.until(self.plan.seconds)
+            await course.until(self.ended_at)
             await self._ask_when_elected(course)
         finally:
             if self._hurt:
