@@ -44,6 +44,14 @@ def cold_path(seconds: Seconds = 4, rounds: Rounds = 5, json: Json = None) -> No
     _publish(measure(seconds=seconds, rounds=rounds, command=_command()), json)
 
 
+@bench.command()
+def drivers(seconds: Seconds = 6, rounds: Rounds = 5, json: Json = None) -> None:
+    """Documents read a second: PyMongo Async with Beanie 2, beside Motor 3.7 with Beanie 1.30."""
+    from bench.drivers import drivers as measure  # noqa: PLC0415  each command loads what it needs
+
+    _publish(measure(seconds=seconds, rounds=rounds, command=_command()), json)
+
+
 def _command() -> str:
     return " ".join(["./bookstore", *sys.argv[1:]])
 

@@ -61,7 +61,7 @@ class Result:
 def measure(contenders: Sequence[Contender], *, seconds: float, rounds: int) -> dict[str, Result]:
     """Measure each contender for so many seconds in each round; return the results by name."""
     samples: dict[str, list[Sample]] = {contender.name: [] for contender in contenders}
-    with _progress(rounds * len(contenders)) as advance:
+    with progress_over(rounds * len(contenders)) as advance:
         for number in range(rounds):
             for contender in contenders:
                 advance(f"round {number + 1} of {rounds}: {contender.name}")
@@ -88,7 +88,8 @@ def _run(contender: Contender, seconds: float) -> Sample:
 
 
 @contextmanager
-def _progress(total: int) -> Iterator[Callable[[str], None]]:
+def progress_over(total: int) -> Iterator[Callable[[str], None]]:
+    """Show how far so many steps have come; call what this yields at each step's beginning."""
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=errors, transient=True) as progress:
         task = progress.add_task("starting", total=total)
