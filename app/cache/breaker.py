@@ -22,6 +22,11 @@ class Breaker:
         self._open_until = now + self._pause
         return True
 
+    @property
+    def is_open(self) -> bool:
+        """Whether nobody may try now; asking changes nothing."""
+        return self._open_until is not None and clock.monotonic() < self._open_until
+
     def succeeded(self) -> None:
         """Close."""
         self._open_until = None

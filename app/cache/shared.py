@@ -95,6 +95,8 @@ class SharedStore:
 
     async def look(self, name: str, variant: str) -> Look:
         """Return the answer under the name for this variant of the request, or the token to fill it with."""
+        if self._breaker.is_open:
+            return _NOTHING
         return await self._looks((name, variant))
 
     async def _look_at(self, wanted: Sequence[tuple[str, str]]) -> Sequence[Look]:
