@@ -23,6 +23,8 @@ from app.cache.invalidation import GRANT, Invalidator
 from app.cache.shared import SharedStore
 from app.cache.tags import BOOKS, CATEGORIES, EVERYTHING, SEARCH, SUGGEST, Names
 from app.models.cache_grant import CacheGrant
+from app.models.search_term import WHOLE
+from app.search.vocabulary_feed import FRESH_SECONDS
 
 logger: Final = logging.getLogger("bookstore.cache")
 
@@ -33,7 +35,14 @@ _HOLD: Final = timedelta(seconds=2)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _BATCH: Final = 500
 GRANTS: Final = "cache_grants"
-_WATCHED: Final = [BOOKS, CATEGORIES, GRANTS]
+WORDS: Final = "search_terms"
+_WATCHED: Final = {
+    "$or": [
+        {"ns.coll": {"$in": [BOOKS, CATEGORIES, GRANTS]}},
+        # Of the vocabulary only the row that says that all words were counted again.
+        {"ns.coll": WORDS, "documentKey._id": WHOLE},
+    ]
+}
 _LISTS: Final = frozenset({BOOKS, SEARCH, SUGGEST, CATEGORIES})
 
 BELIEVED: Final = Gauge(
@@ -73,7 +82,7 @@ class Watcher:
         return await CacheGrant.hold(self._holder, now=now, until=now + _HOLD, epoch=_EPOCH)
 
     async def _watch(self) -> None:
-        pipeline = [{"$match": {"ns.coll": {"$in": _WATCHED}}}]
+        pipeline = [{"$match": _WATCHED}]
         async with await self._database.watch(
             pipeline, full_document="updateLookup", max_await_time_ms=int(_ROUND * 1000)
         ) as stream:
@@ -83,7 +92,7 @@ class Watcher:
             events: asyncio.Queue[dict[str, Any]] = asyncio.Queue(maxsize=_BATCH)
             async with asyncio.TaskGroup() as tasks:
                 reading = tasks.create_task(_read(stream, events))
-                handling = tasks.create_task(self._handle(events))
+                handling = tasks.create_task(self._handle(events, tasks))
                 await self._mark()
                 reading.cancel()
                 handling.cancel()
@@ -111,7 +120,7 @@ class Watcher:
         if await self._invalidator.tell(frozenset({EVERYTHING}), cause="made_up"):
             self._made_up_for = missed
 
-    async def _handle(self, events: asyncio.Queue[dict[str, Any]]) -> None:
+    async def _handle(self, events: asyncio.Queue[dict[str, Any]], tasks: asyncio.TaskGroup) -> None:
         while True:
             batch = [await events.get()]
             while not events.empty() and len(batch) < _BATCH:
@@ -121,8 +130,16 @@ class Watcher:
                 names |= touched_by(event)
             if names and not await self._invalidator.tell(frozenset(names), cause="change_stream"):
                 self._missed += 1
+            if any(event["ns"]["coll"] == WORDS for event in batch):
+                tasks.create_task(self._when_words_are_known())
             for event in batch:
                 await self._believe(mark_of(event))
+
+    async def _when_words_are_known(self) -> None:
+        # Until every replica has the new words, searches are still answered, and kept, by the old ones.
+        await asyncio.sleep(FRESH_SECONDS + 0.5)
+        if not await self._invalidator.tell(frozenset({SEARCH, SUGGEST}), cause="vocabulary"):
+            self._missed += 1
 
     async def _believe(self, mark: str | None) -> None:
         sent = self._sent.pop(mark, None) if mark else None
@@ -151,6 +168,8 @@ def touched_by(event: Mapping[str, Any]) -> Names:
     """Return what a change event touches; anything unusual touches everything."""
     if event["ns"]["coll"] == GRANTS:
         return frozenset()
+    if event["ns"]["coll"] == WORDS:
+        return frozenset({SEARCH, SUGGEST})
     book = event.get("fullDocument")
     update = event.get("updateDescription") or {}
     fields = set(update.get("updatedFields", {})) | set(update.get("removedFields", ()))

@@ -16,13 +16,16 @@ log = logging.getLogger(__name__)
 MAX_WORDS: Final = 400_000
 """Of a larger vocabulary the rarest words are found as typed, but nothing is corrected to them: some 35 MB."""
 
-_PAUSE: Final = 1.0
+FRESH_SECONDS: Final = 1.0
+"""A process that is searched asks for new words as often as this."""
+
+_PATIENCE_SECONDS: Final = 0.25
 _OVERLAP: Final = timedelta(seconds=15)
 """A word's row carries the time before its transaction committed, by another machine's clock."""
 
 
 class VocabularyFeed:
-    """The vocabulary as of at most a second before the last search; an idle process asks nothing."""
+    """The vocabulary as of at most a second before a search; an idle process asks nothing."""
 
     def __init__(self) -> None:
         """Hold nothing yet."""
@@ -34,7 +37,9 @@ class VocabularyFeed:
         self._counted: datetime | None = None
 
     async def current(self) -> Vocabulary:
-        """Return the snapshot, loading the first one; a newer one is fetched behind the answer's back.
+        """Return the snapshot, not older than `FRESH_SECONDS` where the newer one comes quickly.
+
+        A large vocabulary takes seconds to load: then the one before answers meanwhile.
 
         Raises:
             PyMongoError: there is no snapshot yet, and no database to take it from.
@@ -42,10 +47,12 @@ class VocabularyFeed:
         if self._words is None:
             async with self._loading:
                 return self._words or await self._load()
-        due = clock.monotonic() - self._checked >= _PAUSE
+        due = clock.monotonic() - self._checked >= FRESH_SECONDS
         if due and (self._freshening is None or self._freshening.done()):
             self._checked = clock.monotonic()
             self._freshening = asyncio.create_task(self._freshen())
+        if self._freshening is not None and not self._freshening.done():
+            await asyncio.wait([self._freshening], timeout=_PATIENCE_SECONDS)
         return self._words
 
     def start(self) -> None:

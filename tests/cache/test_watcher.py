@@ -39,6 +39,7 @@ def an_event(**overrides: Any) -> dict[str, Any]:
         (an_event(operationType="drop"), {EVERYTHING}),
         (an_event(ns={"coll": "categories"}), {EVERYTHING}),
         (an_event(ns={"coll": "cache_grants"}), set()),
+        (an_event(ns={"coll": "search_terms"}), {SEARCH, SUGGEST}),
     ],
 )
 def test_an_event_touches_what_it_may_have_changed(event: dict[str, Any], names: set[str]) -> None:
