@@ -77,7 +77,5 @@ def beside(shop: Shop, *, detail: Path, search: Path) -> Iterator[Beside]:
                 uvicorn(f"bench.contenders.{app}:app", port=port, environment=shop.stack.environment | ours, logs=logs)
             )
         command = ("haproxy", "-db", "-f", str(CONFIGURATION))
-        running.enter_context(
-            serving("limits", command, port=fronts["detail"], environment=settings, logs=logs)
-        )
+        running.enter_context(serving("limits", command, port=fronts["detail"], environment=settings, logs=logs))
         yield Beside({name: f"http://127.0.0.1:{port}" for name, port in fronts.items()})

@@ -25,6 +25,7 @@ Every system is one of its own, beside `up`; imported books are kept for the nex
 
 Seconds = Annotated[float, typer.Option("--seconds", min=0.5, help="How long each measurement of a round takes.")]
 Rounds = Annotated[int, typer.Option("--rounds", min=1, help="How often everybody is measured in turn.")]
+Requests = Annotated[int, typer.Option("--requests", min=22, help="How many different queries to ask.")]
 Json = Annotated[Path | None, typer.Option("--json", help="Write the numbers to this file, too.")]
 
 
@@ -42,6 +43,38 @@ def cold_path(seconds: Seconds = 4, rounds: Rounds = 5, json: Json = None) -> No
     from bench.cold_path import cold_path as measure  # noqa: PLC0415  each command loads what it needs
 
     _publish(measure(seconds=seconds, rounds=rounds, command=_command()), json)
+
+
+@bench.command()
+def search(requests: Requests = 2_000, json: Json = None) -> None:
+    """Uncached search with facets at 10,000 books, kind by kind of query."""
+    from bench.searching import search as measure  # noqa: PLC0415  each command loads what it needs
+
+    _publish(measure(requests=requests, command=_command()), json)
+
+
+@bench.command()
+def scale(
+    books: Annotated[list[int] | None, typer.Option("--books", min=1000, help="A size; repeat for several.")] = None,
+    requests: Requests = 2_000,
+    json: Json = None,
+) -> None:
+    """Search at 10,000, 100,000 and 1,000,000 books; an import that was cut short goes on where it stopped."""
+    from bench.searching import scale as measure  # noqa: PLC0415  each command loads what it needs
+
+    _publish(measure(sizes=books or [10_000, 100_000, 1_000_000], requests=requests, command=_command()), json)
+
+
+@bench.command()
+def footprint(
+    rounds: Rounds = 5,
+    books: Annotated[int, typer.Option("--books", min=1, help="How many books to read.")] = 10_000,
+    json: Json = None,
+) -> None:
+    """How long a replica takes to start, and how much memory it holds after serving 10,000 books."""
+    from bench.footprint import footprint as measure  # noqa: PLC0415  each command loads what it needs
+
+    _publish(measure(rounds=rounds, books=books, command=_command()), json)
 
 
 @bench.command()

@@ -28,9 +28,7 @@ def read_counters(urls: Iterable[str], *, prefix: str) -> Readings:
 def growth(before: Readings, after: Readings, name: str, **labels: str) -> float:
     """Return by how much a counter grew, over all its labels but those given."""
     wanted = set(labels.items())
-    return sum(
-        value - before[key] for key, value in after.items() if key[0] == name and wanted <= set(key[1])
-    )
+    return sum(value - before[key] for key, value in after.items() if key[0] == name and wanted <= set(key[1]))
 
 
 def quantile(before: Readings, after: Readings, histogram: str, share: float) -> float | None:

@@ -62,7 +62,7 @@ def client_of(driver: str, url: str) -> Any:
     return importlib.import_module("pymongo").AsyncMongoClient(url, tz_aware=True)
 
 
-async def rate(read: Callable[[int], Awaitable[int]], *, seconds: float) -> tuple[float, float]:
+async def rate(read: Callable[[int], Awaitable[int]], *, seconds: float, clients: int = CLIENTS) -> tuple[float, float]:
     """Return how many documents a second so many clients read, and the microseconds of CPU that each took us."""
     documents = 0
     started, worked = time.perf_counter(), time.process_time()
@@ -74,12 +74,12 @@ async def rate(read: Callable[[int], Awaitable[int]], *, seconds: float) -> tupl
             documents += found
             number += CLIENTS
 
-    await asyncio.gather(*(client(number) for number in range(CLIENTS)))
+    await asyncio.gather(*(client(number) for number in range(clients)))
     return documents / (time.perf_counter() - started), (time.process_time() - worked) / documents * 1e6
 
 
 async def main(driver: str, url: str, database: str, seconds: float) -> None:
-    """Read one by one, then page by page."""
+    """Read one by one, page by page, and one by one with nobody else asking."""
     await init_beanie(database=client_of(driver, url)[database], document_models=[Book], skip_indexes=True)
     ids = [book.id for book in await Book.find_all().limit(2_000).to_list()]
 
@@ -92,7 +92,11 @@ async def main(driver: str, url: str, database: str, seconds: float) -> None:
 
     await rate(one, seconds=0.3)
     await rate(page, seconds=0.3)
-    result = {"one": await rate(one, seconds=seconds / 2), "page": await rate(page, seconds=seconds / 2)}
+    result = {
+        "one": await rate(one, seconds=seconds / 3),
+        "page": await rate(page, seconds=seconds / 3),
+        "alone": await rate(one, seconds=seconds / 3, clients=1),
+    }
     print(json.dumps(result))
 
 
