@@ -249,7 +249,7 @@ async def test_a_killed_import_goes_on_where_it_stopped(shop: Resources, setting
     killed = await asyncio.create_subprocess_exec(
         *command, env=environment, cwd=CHECKOUT, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
     )
-    while killed.returncode is None and (await counts(shop.database))[0] < after_rows:  # noqa: ASYNC110  # no event tells
+    while killed.returncode is None and (await counts(shop.database))[0] < after_rows:  # no event tells
         await asyncio.sleep(0.01)
     killed.send_signal(signal.SIGKILL)
     assert await killed.wait() == -signal.SIGKILL
