@@ -180,6 +180,28 @@ def token(
     print(access_token(_stack(), role=role.value))
 
 
+@cli.command()
+def load(
+    users: Annotated[int, typer.Option(min=1, help="How many people are in the shop at once.")] = 30,
+    seconds: Annotated[int, typer.Option(min=1, help="For how long.")] = 30,
+    rate: Annotated[
+        float | None, typer.Option(min=0.1, help="Journeys a second by all together; else as people.")
+    ] = None,
+    page: Annotated[bool, typer.Option("--page", help="Locust's own page, on a running system.")] = False,  # noqa: FBT002  Typer's shape
+) -> None:
+    """Send people through the shop who browse, search, read and edit; exit code 1 where a request failed.
+
+    ./bookstore load --users 100 --seconds 60
+    ./bookstore load --page
+    """
+    from stack.load.journeys import Journeys, load_shop, open_page  # noqa: PLC0415  as `token`
+
+    if page:
+        open_page(_stack())
+    if not load_shop(Journeys(users=users, seconds=seconds, rate=rate)):
+        raise typer.Exit(1)
+
+
 @cli.command(
     "import",
     add_help_option=False,

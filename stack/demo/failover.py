@@ -2,9 +2,6 @@
 
 import asyncio
 import json
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from rich.table import Table
@@ -15,16 +12,14 @@ from stack.demo.report import Report, judge
 from stack.demo.scenario import WHAT_HAPPENS, Plan, Scenario
 from stack.demo.views import Board
 from stack.display import console
-from stack.errors import NotRunningError
 from stack.load.run import run_under_load
-from stack.profile import default_profile, throwaway_profile
-from stack.running import Stack, running_stack
-from stack.up import Progress
+from stack.load.target import system_at_hand
+from stack.running import Stack
 
 
 def show_failover(plan: Plan, *, json_file: Path | None, html_file: Path | None, png_file: Path | None) -> bool:
     """Run the demo, print the verdict, write the files asked for; True where every invariant held."""
-    with system() as stack:
+    with system_at_hand() as stack:
         report = asyncio.run(fail_over(stack, plan, board=Board(console, title=_title(plan))))
     print_report(report)
     for file, write in ((json_file, write_json), (html_file, write_html), (png_file, write_png)):
@@ -39,23 +34,6 @@ async def fail_over(stack: Stack, plan: Plan, *, board: Board | None = None) -> 
     scenario = Scenario(plan)
     run = await run_under_load(stack, scenario, rate=plan.rate, watch=board.watch if board else None)
     return judge(run, scenario)
-
-
-@contextmanager
-def system() -> Iterator[Stack]:
-    """The system that runs, or one for this alone."""
-    try:
-        stack = Stack.running_in(default_profile().folder)
-    except NotRunningError:
-        console.print("Nothing is running; starting a system for this alone, and stopping it afterwards.")
-        profile = throwaway_profile("demo")
-        shutil.rmtree(profile.folder, ignore_errors=True)
-        with Progress() as progress, running_stack(profile, listener=progress.show) as own:
-            progress.close()
-            yield own
-    else:
-        console.print(f"Using the system that runs at {stack.url}.", highlight=False)
-        yield stack
 
 
 def write_json(report: Report, file: Path) -> None:
