@@ -66,10 +66,7 @@ def cold_path(*, seconds: float, rounds: int, command: str) -> Report:
         columns=("", "requests/s", "ratio", "p50 ms", "p99 ms", "bar"),
         rows=[_row(result, results) for result in results.values()],
         bars=[
-            *(
-                Bar(f"{name}, beside the {other}", _ratio(results, name), at_least=BAR)
-                for name, other in _BESIDE.items()
-            ),
+            *(Bar(f"{name}, beside the {_BESIDE[name]}", _ratio(results, name), at_least=BAR) for name in _BESIDE),
             Bar("failed requests", failed, at_most=0),
         ],
         notes=["from MongoDB: a replica without any Redis, 10,000 books in turn"],

@@ -32,7 +32,7 @@ def footprint(*, rounds: int, books: int, command: str) -> Report:
         ids = shop.popular_ids(books)
         starts = [_start(shop) for _ in range(rounds)]
         with _replica(shop) as (url, pid):
-            asyncio.run(_until_ready(url))
+            asyncio.run(_check_ready(url))
             process = psutil.Process(pid)
             fresh = _mib(process)
             asyncio.run(_ask(url, [f"{API}/books/{one}" for one in ids]))
@@ -71,15 +71,16 @@ def _replica(shop: Shop) -> Iterator[tuple[str, int]]:
 def _start(shop: Shop) -> float:
     started = time.monotonic()
     with _replica(shop) as (url, _):
-        asyncio.run(_until_ready(url))
+        asyncio.run(_check_ready(url))
         return time.monotonic() - started
 
 
-async def _until_ready(url: str) -> None:
+async def _check_ready(url: str) -> None:
     connection = Connection(url)
-    while (await connection.get("/readyz"))[0] != _OK:
-        await asyncio.sleep(0.01)
+    status, body = await connection.get("/readyz")
     await connection.close()
+    if status != _OK:
+        raise StackError(f"a replica that has started isn't ready: {body.decode()}")
 
 
 async def _ask(url: str, paths: Sequence[str]) -> None:

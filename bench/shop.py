@@ -1,4 +1,4 @@
-"""The shop under measurement: a system of its own with a catalogue, kept on disk so that the next run starts at once."""
+"""The shop under measurement: a system of its own, with a catalogue that is kept on disk for the next run."""
 
 import json
 import os
