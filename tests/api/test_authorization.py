@@ -19,6 +19,8 @@ STAFF_ROUTES = [
     ("GET", "/inventory/{book}"),
     ("PATCH", "/inventory/{book}"),
     ("GET", "/inventory/{book}/movements"),
+    ("GET", "/admin/books"),
+    ("GET", "/admin/products"),
     ("GET", "/inventory/low-stock"),
 ]
 BODIES = {"/books": book_body(), "/inventory": {"delta": 5, "reason": "theft"}, "/categories": {"name": "Mine"}}

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -33,7 +34,10 @@ async def _send(*pieces: bytes) -> Answer:
         async with asyncio.timeout(PATIENCE):
             for piece in pieces:
                 writer.write(piece)
-            return Answer(await reader.read())
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = re.search(rb"\r\ncontent-length: ([0-9]+)\r\n", head, re.IGNORECASE)
+            whole = length and not pieces[0].startswith(b"HEAD ")
+            return Answer(head + await (reader.readexactly(int(length[1])) if whole and length else reader.read()))
     finally:
         writer.close()
 

@@ -1,15 +1,16 @@
 """A replica that finds no primary: it starts, says that it is ready, and answers in time."""
 
 import asyncio
+import os
+import signal
+import socket
+import sys
 from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-from fastapi import FastAPI
-from pydantic import SecretStr
 
 from app import clock
-from app.main import create_app
 from app.security import Role, issue_access_token, new_principal
 from app.settings import Settings
 from tests.api.test_problems import assert_problem
@@ -18,22 +19,43 @@ from tests.factories.books import API, book_body
 # The discard port: nobody listens there.
 NOWHERE = "mongodb://127.0.0.1:9/?replicaSet=bookstore"
 
+START_SECONDS = 60
+
 
 @pytest.fixture(scope="module")
-async def lonely(settings: Settings) -> AsyncIterator[FastAPI]:
-    started = clock.monotonic()
-    app = create_app(settings.model_copy(update={"mongo_url": SecretStr(NOWHERE)}))
-    async with app.router.lifespan_context(app):
-        assert clock.monotonic() - started < 5
-        yield app
+async def address() -> AsyncIterator[str]:
+    # A process of its own: the document models of one process are bound to one database.
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    replica = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "uvicorn", "app.main:create_app", "--factory", "--port", port, "--no-access-log"),
+        env=os.environ | {"BOOKSTORE_MONGO_URL": NOWHERE, "BOOKSTORE_PROCESS_NAME": "lonely"},
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        async with asyncio.timeout(START_SECONDS), httpx.AsyncClient() as client:
+            while True:
+                try:
+                    await client.get(f"http://127.0.0.1:{port}/healthz")
+                except httpx.TransportError:
+                    await asyncio.sleep(0.1)
+                else:
+                    break
+        yield f"http://127.0.0.1:{port}"
+        replica.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(replica.wait(), START_SECONDS) in {0, -signal.SIGTERM}
+    finally:
+        if replica.returncode is None:
+            replica.kill()
+            await replica.wait()
 
 
 @pytest.fixture
-async def alone(lonely: FastAPI, settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+async def alone(address: str, settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     token = issue_access_token(settings, new_principal(Role.STAFF))
     headers = {"Authorization": f"Bearer {token}"}
-    transport = httpx.ASGITransport(lonely)
-    async with httpx.AsyncClient(transport=transport, base_url="http://shop", headers=headers) as client:
+    async with httpx.AsyncClient(base_url=address, headers=headers, timeout=30) as client:
         yield client
 
 
