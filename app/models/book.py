@@ -19,6 +19,8 @@ PUBLIC_FIELDS: Final = {name: 1 for name in BookView.model_fields if name != "id
 """The projection of a `BookView`."""
 
 LIVE: Final[Query] = {"archived_at": None}
+ARCHIVED: Final[Query] = {"archived_at": {"$ne": None}}
+ALL: Final[Query] = {}
 
 
 class SearchFields(BaseModel):
@@ -108,10 +110,22 @@ class Book(Document):
         return {document["_id"]: BookView.model_validate(document) async for document in cursor}
 
     @classmethod
-    async def page(cls, query: Query, *, sort: Sequence[tuple[str, int]], limit: int) -> list[dict[str, Any]]:
-        """Return up to `limit` live books that match, as documents with the public fields and those sorted by."""
-        projection = PUBLIC_FIELDS | {field: 1 for field, _ in sort if "." not in field or field == "search.title"}
-        cursor = cls.get_pymongo_collection().find({**LIVE, **query}, projection).sort(list(sort)).limit(limit)
+    async def page(
+        cls,
+        query: Query,
+        *,
+        sort: Sequence[tuple[str, int]],
+        limit: int,
+        among: Query = LIVE,
+        also: Sequence[str] = (),
+    ) -> list[dict[str, Any]]:
+        """Return up to `limit` books among the live ones (or others) that match.
+
+        They are documents with the public fields, those sorted by, and those that are `also` asked for.
+        """
+        sorted_by = [field for field, _ in sort if "." not in field or field == "search.title"]
+        projection = PUBLIC_FIELDS | dict.fromkeys([*sorted_by, *also], 1)
+        cursor = cls.get_pymongo_collection().find({**among, **query}, projection).sort(list(sort)).limit(limit)
         return await cursor.to_list(limit)
 
     @classmethod
@@ -215,6 +229,6 @@ class Book(Document):
         return BookView.model_validate(self, from_attributes=True)
 
     @classmethod
-    async def count_matching(cls, query: Query, *, at_most: int) -> int:
-        """Return how many live books match, counted up to `at_most`."""
-        return await cls.get_pymongo_collection().count_documents({**LIVE, **query}, limit=at_most)
+    async def count_matching(cls, query: Query, *, at_most: int, among: Query = LIVE) -> int:
+        """Return how many books among the live ones (or others) match, counted up to `at_most`."""
+        return await cls.get_pymongo_collection().count_documents({**among, **query}, limit=at_most)

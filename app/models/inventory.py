@@ -1,5 +1,6 @@
 """Keeps the stock of each book and the movements that led to it."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar
@@ -65,6 +66,11 @@ class Inventory(Document):
             session=session,
         )
         return cls.model_validate(found) if found else None
+
+    @classmethod
+    async def of_books(cls, book_ids: Sequence[str]) -> "dict[str, Inventory]":
+        """Return the stocks of these books, by book."""
+        return {one.id: one for one in await cls.find({"_id": {"$in": list(book_ids)}}).to_list()}
 
     @classmethod
     async def low(cls, *, after: tuple[int, str] | None, limit: int) -> "list[Inventory]":
