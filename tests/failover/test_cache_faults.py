@@ -1,0 +1,56 @@
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+import redis.asyncio
+
+from stack.faults import Fault
+from stack.load.run import Course, run_under_load
+from stack.running import Stack
+from tests.failover.conftest import Told
+from tests.failover.promises import assert_promises_kept, failed_requests
+
+CACHE = "redis-cache"
+
+
+async def kill_it(course: Course) -> None:
+    await course.fault(Fault.KILL, CACHE)
+    await asyncio.sleep(5)
+    await course.fault(Fault.RESTART, CACHE)
+
+
+async def hang_it(course: Course) -> None:
+    await course.fault(Fault.STOP, CACHE)
+    await asyncio.sleep(5)
+    await course.fault(Fault.CONT, CACHE)
+
+
+async def restart_it(course: Course) -> None:
+    await course.fault(Fault.RESTART, CACHE)
+
+
+async def flush_it(course: Course) -> None:
+    async with redis.asyncio.Redis(port=course.stack.profile.ports.redis_cache) as cache:
+        for _ in range(5):
+            await cache.flushall()
+            course.note("flush", "FLUSHALL")
+            await asyncio.sleep(1)
+
+
+@pytest.mark.parametrize("spoil", [kill_it, hang_it, restart_it, flush_it])
+async def test_the_shared_cache_may_vanish_at_any_time(
+    system: Stack, rate: float, tell: Told, spoil: Callable[[Course], Awaitable[None]]
+) -> None:
+    # given
+    async def spoil_the_cache(course: Course) -> None:
+        await course.until(3)
+        await spoil(course)
+        await asyncio.sleep(5)
+
+    # when
+    run = await run_under_load(system, spoil_the_cache, rate=rate)
+    tell(spoil.__name__, run)
+
+    # then
+    assert failed_requests(run) == []
+    assert_promises_kept(run)

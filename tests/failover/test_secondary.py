@@ -1,0 +1,32 @@
+import asyncio
+
+import pytest
+
+from stack.faults import Fault
+from stack.load.run import Course, run_under_load
+from stack.running import Stack
+from tests.failover.conftest import Told
+from tests.failover.promises import assert_promises_kept, failed_requests
+
+
+@pytest.mark.parametrize(("blow", "cure"), [(Fault.KILL, Fault.RESTART), (Fault.STOP, Fault.CONT)])
+async def test_nobody_notices_a_lost_secondary(
+    system: Stack, rate: float, tell: Told, blow: Fault, cure: Fault
+) -> None:
+    # given
+    async def lose_a_secondary(course: Course) -> None:
+        await course.until(4)
+        name = await course.fault(blow, "secondary")
+        try:
+            await asyncio.sleep(8)
+        finally:
+            await course.fault(cure, name)
+        await asyncio.sleep(3)
+
+    # when
+    run = await run_under_load(system, lose_a_secondary, rate=rate)
+    tell(f"{blow.value} a secondary", run)
+
+    # then
+    assert failed_requests(run) == []
+    assert_promises_kept(run)
