@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from pymongo import AsyncMongoClient
-from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.errors import AutoReconnect, OperationFailure, PyMongoError
 
 from stack.errors import StackError
 from stack.profile import REPOSITORY
@@ -43,11 +43,8 @@ class ReplicaSet:
         settings = json.loads(SETTINGS_FILE.read_text(encoding="utf-8"))
         deadline = time.monotonic() + seconds
         try:
-            primary_port = await self._initiate(settings, deadline=deadline)
-            await self._create_root(primary_port)
-            async with self.client_of(primary_port, as_root=True) as client:
-                await _create_users(client, settings, self.secrets)
-                await _apply_settings(client, settings, self.ports)
+            while not await self._set_up_unless_disturbed(settings, deadline=deadline):
+                continue
         except OperationFailure as error:
             if error.code in _UNAUTHORIZED:
                 raise StackError(
@@ -57,6 +54,21 @@ class ReplicaSet:
             raise StackError(f"the replica set refused its set-up: {error.details}") from error
         except PyMongoError as error:
             raise StackError(f"the replica set can't be set up: {error}") from error
+
+    async def _set_up_unless_disturbed(self, settings: dict[str, Any], *, deadline: float) -> bool:
+        # On a machine that is very busy the primary may lose its office meanwhile: each step can be done again.
+        try:
+            primary_port = await self._initiate(settings, deadline=deadline)
+            await self._create_root(primary_port)
+            async with self.client_of(primary_port, as_root=True) as client:
+                await _create_users(client, settings, self.secrets)
+                await _apply_settings(client, settings, self.ports)
+        except AutoReconnect:
+            if time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(0.2)
+            return False
+        return True
 
     async def last_election(self) -> datetime | None:
         """When the present primary could take writes; None where it never needed an election since its start.
