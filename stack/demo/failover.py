@@ -16,6 +16,8 @@ from stack.load.run import run_under_load
 from stack.load.target import system_at_hand
 from stack.running import Stack
 
+_BUSY_SECONDS = 0.1
+
 
 def show_failover(plan: Plan, *, json_file: Path | None, html_file: Path | None, png_file: Path | None) -> bool:
     """Run the demo, print the verdict, write the files asked for; True where every invariant held."""
@@ -57,6 +59,10 @@ def print_report(report: Report) -> None:
     for bar in report.bars:
         verdict = "[green]met[/]" if bar.is_met else "[yellow]missed[/]"
         console.print(f"{verdict}     {bar.name}: {bar.value:g} {bar.unit} (bar: {bar.limit:g})", highlight=False)
+    if report.longest_pause > _BUSY_SECONDS:
+        console.print(
+            f"           (the load generator itself was held up for {report.longest_pause:.2f} s: a busy machine)"
+        )
     console.print(f"           (before the fault: {report.gap_before.seconds:.3f} s)", highlight=False)
     for check in report.checks:
         verdict = "[green]holds[/]" if check.holds else "[red]BROKEN[/]"

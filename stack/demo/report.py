@@ -100,6 +100,7 @@ class Report:
     failures: list[FailureGroup]
     nodes: dict[str, int]
     details: list[str]
+    longest_pause: float
     events: list[Event]
     roles: list[RoleSpan]
     bins: list[Bin]
@@ -169,6 +170,7 @@ def judge(run: Run, scenario: Scenario) -> Report:
         failures=history.failures(),
         nodes={node.node: node.found for node in run.audit.nodes},
         details=(details + history.broken_promises)[:50],
+        longest_pause=run.longest_pause,
         events=run.events,
         roles=run.roles,
         bins=_bins(history, scenario.ended_at),

@@ -51,6 +51,7 @@ class Course:
     events: list[Event] = field(default_factory=list)
     roles: list[RoleSpan] = field(default_factory=list)
     phase: str = "warming up"
+    longest_pause: float = 0.0
 
     @property
     def primary(self) -> str | None:
@@ -99,6 +100,8 @@ class Run:
     roles: list[RoleSpan]
     began_at: datetime
     seconds: float
+    longest_pause: float
+    """For how long the load generator itself was kept from working: what a machine that is too busy does to all."""
 
 
 Script = Callable[[Course], Awaitable[None]]
@@ -133,7 +136,16 @@ async def run_under_load(
             seconds = traffic.now()
     audited = await audit(stack.profile, shop)
     await forget(stack.profile, shop)
-    return Run(traffic.history, shop, audited, course.events, course.roles, course.began_at, seconds)
+    return Run(
+        history=traffic.history,
+        shop=shop,
+        audit=audited,
+        events=course.events,
+        roles=course.roles,
+        began_at=course.began_at,
+        seconds=seconds,
+        longest_pause=course.longest_pause,
+    )
 
 
 @asynccontextmanager
@@ -174,3 +186,4 @@ async def _note_roles(course: Course, watch: RoleWatch, ports: tuple[int, ...]) 
         ended = [span for span in course.roles if open_spans[span.node].begin > span.begin]
         course.roles[:] = [*ended, *open_spans.values()]
         await asyncio.sleep(_ROLE_PAUSE)
+        course.longest_pause = max(course.longest_pause, course.traffic.now() - now - _ROLE_PAUSE)

@@ -1,7 +1,15 @@
-"""What holds in every run, whatever was broken."""
+"""What holds in every run, whatever was broken; and what holds unless the machine itself stands still."""
+
+import pytest
 
 from stack.load.history import Kind
-from stack.load.run import Run
+from stack.load.run import Run, Script, run_under_load
+from stack.running import Stack
+
+# Elections, deadlines and health checks work in seconds. A machine that is so busy that even the load generator stands
+# still for this long says nothing about them; it is asked again.
+STANDSTILL_SECONDS = 0.4
+ATTEMPTS = 3
 
 READS = frozenset({Kind.HOT, Kind.WATCHED, Kind.COLD})
 
@@ -24,3 +32,13 @@ def assert_promises_kept(run: Run) -> None:
     assert {repeat.settled for repeat in run.history.repeats} <= {"done"}
     assert run.audit.acknowledged == sum(one.kind.is_write for one in run.history.samples) > 0
     assert run.history.checked_reads > 0
+
+
+async def run_calmly(system: Stack, script: Script, *, rate: float) -> Run:
+    """Run it on a machine that isn't too busy; the promises hold on any."""
+    for _ in range(ATTEMPTS):
+        run = await run_under_load(system, script, rate=rate)
+        assert_promises_kept(run)
+        if not failed_requests(run) or run.longest_pause < STANDSTILL_SECONDS:
+            return run
+    return pytest.skip(f"this machine is too busy: everything stood still for {run.longest_pause:.1f} s")
