@@ -9,6 +9,7 @@ import typer
 from bench.report import Report
 
 bench = typer.Typer(
+    name="bench",
     no_args_is_help=True,
     rich_markup_mode="rich",
     help="""Measure the shop beside its limits, in one run.

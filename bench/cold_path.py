@@ -12,7 +12,7 @@ from bench.machine import require_wrk, this_machine
 from bench.report import Bar, Cell, Report
 from bench.rounds import Contender, Result, measure, warm_up
 from bench.serving import free_ports, uvicorn
-from bench.shop import API, HOT_BOOKS, open_shop, ten_thousand
+from bench.shop import API, HOT_BOOKS, Catalogue, open_shop, ten_thousand
 from bench.wrk import Asked, write_requests
 
 REDIS_GET: Final = "bare callable with one Redis GET"
@@ -26,11 +26,11 @@ _CONNECTIONS: Final = 32
 _BOOKS: Final = 10_000
 
 
-def cold_path(*, seconds: float, rounds: int, command: str) -> Report:
+def cold_path(*, seconds: float, rounds: int, command: str, catalogue: Catalogue | None = None) -> Report:
     """Measure, and return the report."""
     require_wrk()
     machine = this_machine()
-    with open_shop(ten_thousand()) as shop, ExitStack() as running:
+    with open_shop(catalogue or ten_thousand()) as shop, ExitStack() as running:
         ours = shop.stack.environment
         logs, run = shop.profile.logs, shop.profile.run
         redis_port, mongo_port, cold_port, nowhere = free_ports(4)

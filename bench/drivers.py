@@ -11,7 +11,7 @@ from typing import Final
 from bench.machine import this_machine
 from bench.report import Bar, Cell, Report
 from bench.rounds import progress_over
-from bench.shop import open_shop, ten_thousand
+from bench.shop import Catalogue, open_shop, ten_thousand
 from stack.display import errors
 from stack.errors import StackError
 from stack.profile import state_folder
@@ -29,12 +29,12 @@ Taken = list[tuple[float, float]]
 Rates = dict[str, Taken]
 
 
-def drivers(*, seconds: float, rounds: int, command: str) -> Report:
+def drivers(*, seconds: float, rounds: int, command: str, catalogue: Catalogue | None = None) -> Report:
     """Measure, and return the report."""
     machine = this_machine()
     pythons = {OLD: ("motor", _motor_python()), NEW: ("pymongo", Path(sys.executable))}
     rates: dict[str, Rates] = {name: {what: [] for what in _READ} for name in pythons}
-    with open_shop(ten_thousand()) as shop, progress_over(rounds * len(pythons)) as advance:
+    with open_shop(catalogue or ten_thousand()) as shop, progress_over(rounds * len(pythons)) as advance:
         for number in range(rounds):
             for name, (driver, python) in pythons.items():
                 advance(f"round {number + 1} of {rounds}: {name}")

@@ -13,9 +13,10 @@ import psutil
 
 from bench.machine import this_machine
 from bench.report import Bar, Report
-from bench.search import Connection, catalogue, queries_of
+from bench.search import Connection, queries_of
+from bench.search import catalogue as shelved_books
 from bench.serving import free_ports, uvicorn
-from bench.shop import API, Shop, open_shop, ten_thousand
+from bench.shop import API, Catalogue, Shop, open_shop, ten_thousand
 from stack.errors import StackError
 
 MOST_MIB: Final = 150
@@ -25,10 +26,10 @@ _SEARCHES: Final = 500
 _OK: Final = 200
 
 
-def footprint(*, rounds: int, books: int, command: str) -> Report:
+def footprint(*, rounds: int, books: int, command: str, catalogue: Catalogue | None = None) -> Report:
     """Measure, and return the report."""
     machine = this_machine()
-    with open_shop(ten_thousand(), replicas=1) as shop:
+    with open_shop(catalogue or ten_thousand(), replicas=1) as shop:
         ids = shop.popular_ids(books)
         starts = [_start(shop) for _ in range(rounds)]
         with _replica(shop) as (url, pid):
@@ -98,7 +99,7 @@ async def _ask(url: str, paths: Sequence[str]) -> None:
 
 
 async def _search(url: str) -> None:
-    queries = queries_of(await catalogue(url), requests=_SEARCHES, seed=1)
+    queries = queries_of(await shelved_books(url), requests=_SEARCHES, seed=1)
     await _ask(url, [f"{API}/books/search?{urlencode({'q': one})}" for kind in queries.values() for one in kind])
 
 

@@ -12,7 +12,7 @@ from bench.machine import require_wrk, this_machine
 from bench.price_changes import Changes, changing_prices
 from bench.report import Bar, Cell, Report
 from bench.rounds import Contender, Result, measure, warm_up
-from bench.shop import Shop, open_shop, ten_thousand
+from bench.shop import Catalogue, Shop, open_shop, ten_thousand
 from bench.wrk import Asked, write_requests
 
 WRITES_PER_SECOND: Final = 20
@@ -68,11 +68,11 @@ class _Watch:
         return counters.read_counters([url], prefix="haproxy_frontend_http_cache")
 
 
-def hot_path(*, seconds: float, rounds: int, command: str) -> Report:
+def hot_path(*, seconds: float, rounds: int, command: str, catalogue: Catalogue | None = None) -> Report:
     """Measure, and return the report."""
     require_wrk()
     machine = this_machine()
-    with open_shop(ten_thousand()) as shop:
+    with open_shop(catalogue or ten_thousand()) as shop:
         books, searches = shop.hot_books(), shop.hot_searches()
         # HAProxy keeps a book anew when somebody asks without a condition: one in twenty has nothing yet.
         seen = [Asked(one.path, shop.etag(one.path)) for one in books]

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from bench.cli import bench
 from stack.checks import run_checks
 from stack.demo.commands import demo
 from stack.display import console, errors, status_table
@@ -53,6 +54,7 @@ cli = typer.Typer(
 )
 
 cli.add_typer(demo)
+cli.add_typer(bench)
 
 
 def main() -> None:
