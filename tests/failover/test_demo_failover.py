@@ -11,8 +11,8 @@ from stack.demo.scenario import Blow, Plan
 from stack.running import Stack
 from tests.failover.promises import ATTEMPTS, STANDSTILL_SECONDS
 
-# Seconds without an acknowledged write. The demo prints the exact bars (5, 6, 0.3); a machine that others keep busy must
-# not fail the build, and a hand-over now and then misses its moment by the second that followers sleep.
+# Seconds without an acknowledged write. The demo prints the exact bars (5, 6, 0.3); a machine that others keep busy
+# must not fail the build, and a hand-over now and then misses its moment by the second that followers sleep.
 LONGEST_GAP = {Blow.KILL: 15.0, Blow.STOP: 18.0, Blow.STEPDOWN: 2.5}
 
 
