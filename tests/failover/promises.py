@@ -1,5 +1,7 @@
 """What holds in every run, whatever was broken; and what holds unless the machine itself stands still."""
 
+from collections.abc import Callable
+
 import pytest
 
 from stack.load.history import Kind
@@ -34,10 +36,11 @@ def assert_promises_kept(run: Run) -> None:
     assert run.history.checked_reads > 0
 
 
-async def run_calmly(system: Stack, script: Script, *, rate: float) -> Run:
+async def run_calmly(system: Stack, script: Script, *, rate: float, tell: Callable[[Run], None]) -> Run:
     """Run it on a machine that isn't too busy; the promises hold on any."""
     for _ in range(ATTEMPTS):
         run = await run_under_load(system, script, rate=rate)
+        tell(run)
         assert_promises_kept(run)
         if not failed_requests(run) or run.longest_pause < STANDSTILL_SECONDS:
             return run

@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import pytest
 import redis.asyncio
@@ -48,8 +49,7 @@ async def test_the_shared_cache_may_vanish_at_any_time(
         await asyncio.sleep(5)
 
     # when
-    run = await run_calmly(system, spoil_the_cache, rate=rate)
-    tell(spoil.__name__, run)
+    run = await run_calmly(system, spoil_the_cache, rate=rate, tell=partial(tell, spoil.__name__))
 
     # then
     assert failed_requests(run) == []

@@ -1,4 +1,5 @@
 import asyncio
+from functools import partial
 
 import pytest
 
@@ -28,8 +29,7 @@ async def test_a_lost_replica_fails_no_read_and_doubles_no_write(
         await asyncio.sleep(4)
 
     # when
-    run = await run_calmly(system, lose_a_replica, rate=rate)
-    tell(f"{blow.value} an API replica", run)
+    run = await run_calmly(system, lose_a_replica, rate=rate, tell=partial(tell, f"{blow.value} an API replica"))
 
     # then
     assert failed_reads(run) == []

@@ -1,5 +1,6 @@
 import asyncio
 import os
+from functools import partial
 
 from stack.load.run import Course
 from stack.running import Stack
@@ -22,8 +23,7 @@ async def test_a_rolling_restart_fails_no_request(system: Stack, rate: float, te
                 return
 
     # when
-    run = await run_calmly(system, restart_one_by_one, rate=rate)
-    tell("rolling restart", run)
+    run = await run_calmly(system, restart_one_by_one, rate=rate, tell=partial(tell, "rolling restart"))
 
     # then
     assert len(run.history.samples) > REQUESTS

@@ -1,4 +1,5 @@
 import asyncio
+from functools import partial
 
 import pytest
 
@@ -24,8 +25,7 @@ async def test_nobody_notices_a_lost_secondary(
         await asyncio.sleep(3)
 
     # when
-    run = await run_calmly(system, lose_a_secondary, rate=rate)
-    tell(f"{blow.value} a secondary", run)
+    run = await run_calmly(system, lose_a_secondary, rate=rate, tell=partial(tell, f"{blow.value} a secondary"))
 
     # then
     assert failed_requests(run) == []
