@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 import pymongo
 from beanie import Document
@@ -24,6 +24,7 @@ from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
 
+from app import clock
 from app.errors import BookstoreError, DeadlineExceeded, DependencyUnavailable, NoPrimary, Overloaded
 from app.models import DOCUMENTS
 from app.settings import Settings
@@ -31,11 +32,15 @@ from app.settings import Settings
 T = TypeVar("T")
 Document_ = dict[str, Any]
 
-_ABORT_SECONDS = 0.5
+_ABORT_SECONDS: Final = 0.5
+_INDEXING_SECONDS: Final = 3_600
 
-_INDEXING_SECONDS = 3_600
+_ELECTION_SECONDS: Final = 4.0
+"""For so long a read is tried again after it failed: an election takes 2 to 3 s."""
 
-_NOT_PRIMARY = frozenset({91, 189, 10058, 10107, 11600, 11602, 13435, 13436})
+_PAUSE_SECONDS: Final = 0.1
+
+_NOT_PRIMARY: Final = frozenset({91, 189, 10058, 10107, 11600, 11602, 13435, 13436})
 """Server codes of a node that is no primary (any more) or shuts down."""
 
 
@@ -133,17 +138,28 @@ class Database:
 
         A new primary may answer majority reads from before the last acknowledged writes until it has committed
         something itself (SERVER-53813); a linearizable read waits for that, once per election and process.
+        A primary that steps down refuses that read, which the driver doesn't repeat: it is asked again for a while.
         """
+        patience = clock.monotonic() + _ELECTION_SECONDS
         while True:
-            primary = self._primary()
-            if primary is None or primary != self._settled:
-                barrier = self.database.get_collection("cache_grants", read_concern=ReadConcern("linearizable"))
-                await barrier.find_one({})
-                primary = self._primary()
-            result = await read()
+            try:
+                result, primary = await self._settled_read(read)
+            except PyMongoError as error:
+                if error.timeout or clock.monotonic() >= patience:
+                    raise
+                await asyncio.sleep(_PAUSE_SECONDS)
+                continue
             if self._primary() == primary:
                 self._settled = primary
                 return result
+
+    async def _settled_read(self, read: Callable[[], Awaitable[T]]) -> tuple[T, tuple[Any, ...] | None]:
+        primary = self._primary()
+        if primary is None or primary != self._settled:
+            barrier = self.database.get_collection("cache_grants", read_concern=ReadConcern("linearizable"))
+            await barrier.find_one({})
+            primary = self._primary()
+        return await read(), primary
 
     def _primary(self) -> tuple[Any, ...] | None:
         for server in self.client.topology_description.server_descriptions().values():

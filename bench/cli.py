@@ -20,6 +20,7 @@ bench = typer.Typer(
   ./bookstore bench scale                the same from 10,000 to 1,000,000 books
   ./bookstore bench footprint            memory, and time to start
   ./bookstore bench drivers              PyMongo Async + Beanie 2 beside Motor + Beanie 1
+  ./bookstore bench staleness            100,000 reads beside writes: none may be stale
 
 Every system is one of its own, beside `up`; imported books are kept for the next run.""",
 )
@@ -84,6 +85,19 @@ def drivers(seconds: Seconds = 6, rounds: Rounds = 5, json: Json = None) -> None
     from bench.drivers import drivers as measure  # noqa: PLC0415  each command loads what it needs
 
     _publish(measure(seconds=seconds, rounds=rounds, command=_command()), json)
+
+
+@bench.command()
+def staleness(
+    reads: Annotated[int, typer.Option("--reads", min=100, help="How many reads to check.")] = 100_000,
+    json: Json = None,
+) -> None:
+    """Look for stale reads, by id, by ISBN, in lists and in search; exit code 1 where one is found."""
+    from bench.never_stale import never_stale  # noqa: PLC0415  each command loads what it needs
+
+    report = never_stale(reads=reads, command=_command())
+    _publish(report, json)
+    raise typer.Exit(0 if all(bar.reached for bar in report.bars) else 1)
 
 
 def _command() -> str:
