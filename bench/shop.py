@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +28,7 @@ HOT_BOOKS: Final = 200
 HOT_QUERIES: Final = 60
 _PAGE: Final = 100
 _FIRST_PORT: Final = 19_080
+_TELLING: Final = 4
 _FINISHED: Final = "imported.json"
 
 
@@ -111,7 +112,7 @@ class Shop:
     def hot_searches(self) -> list[Asked]:
         """Return the addresses of searches for words of popular titles."""
         page = self.get(f"{API}/books?{urlencode({'limit': 100, 'sort': '-popularity'})}")
-        words = dict.fromkeys(_spoken(book["title"]) for book in page["data"])
+        words = dict.fromkeys(word for book in page["data"] for word in _spoken(book["title"]))
         return [Asked(f"{API}/books/search?q={quote_plus(text)}") for text in list(words)[:HOT_QUERIES]]
 
 
@@ -154,6 +155,6 @@ def _fill(stack: Stack, catalogue: Catalogue) -> None:
     finished.write_text(json.dumps({"seconds": round(time.monotonic() - started, 1)}) + "\n", encoding="utf-8")
 
 
-def _spoken(title: str) -> str:
-    words: Sequence[str] = sorted(title.partition("(")[0].lower().split(), key=len, reverse=True)
-    return " ".join(words[:2])
+def _spoken(title: str) -> list[str]:
+    """Return the title's words that say something: each finds a page of books or nearly so."""
+    return [word for word in title.partition("(")[0].lower().split() if word.isalpha() and len(word) >= _TELLING]
