@@ -136,7 +136,7 @@ async def test_work_that_finds_no_place_in_time_is_shed(start_edge: StartEdge, o
         return Answer(after=3)
 
     origin.script = slow  # type: ignore[method-assign]
-    edge = await start_edge(origin, HAPROXY_API_2=NOBODY, HAPROXY_API_3=NOBODY)
+    edge = await start_edge(origin, HAPROXY_API_2=NOBODY, HAPROXY_API_3=NOBODY, HAPROXY_PLACES="64")
     limits = httpx.Limits(max_connections=None)
     async with httpx.AsyncClient(base_url=edge.url, timeout=20, limits=limits, trust_env=False) as client:
         # when
