@@ -134,8 +134,16 @@ class Edge:
         await _until(replaced)
 
     async def runtime(self, command: str) -> str:
-        """Say a command on the runtime socket and return the whole reply."""
-        return await _say(command, socket_path=Path(self.environment["HAPROXY_RUNTIME_SOCKET"]))
+        """Say a command on the runtime socket and return the whole reply.
+
+        While a reload hands over, the socket may refuse for a moment: then it is said again.
+        """
+        async with asyncio.timeout(10):
+            while True:
+                try:
+                    return await _say(command, socket_path=Path(self.environment["HAPROXY_RUNTIME_SOCKET"]))
+                except ConnectionRefusedError:
+                    await asyncio.sleep(0.02)
 
     async def info(self, name: str) -> str:
         """Return one field of `show info`; empty while nobody answers."""
