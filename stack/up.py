@@ -20,6 +20,8 @@ _ALREADY_SECONDS = 120.0
 def bring_up(profile: Profile, *, detach: bool) -> None:
     """Start the system or find it running; return at once when detached, else when it has been stopped."""
     signal.signal(signal.SIGTERM, _as_interrupt)
+    # A shell that starts us in the background lets us inherit that SIGINT is ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     started = time.monotonic()
     supervisor = launch(profile, leash=not detach)
     try:

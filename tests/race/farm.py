@@ -12,7 +12,6 @@ from typing import Final
 import httpx
 from redis.asyncio import Redis
 
-from app.migrate import migrate
 from app.settings import Settings
 from tests.haproxy.edge import CONFIGURATION, REPOSITORY, free_port, haproxy_binary
 
@@ -34,7 +33,10 @@ async def running_farm(
     settings: Settings, folder: Path, *, sabotage: str = "", environment: Mapping[str, str], replicas: int = 2
 ) -> AsyncIterator[Farm]:
     """Start a farm whose replicas are sabotaged as named; its cache is empty, its edge its own."""
-    await migrate(settings.model_copy(update={"mongo_database": DATABASE}))
+    # In a process of its own: Beanie binds the models of a process to one database.
+    job = {**os.environ, "BOOKSTORE_MONGO_DATABASE": DATABASE, "PYTHONPATH": str(REPOSITORY)}
+    migrating = await asyncio.create_subprocess_exec(sys.executable, "-m", "app.migrate", env=job)
+    assert await migrating.wait() == 0
     cache_url = settings.cache_url.get_secret_value().rsplit("/", 1)[0] + "/3"
     async with Redis.from_url(cache_url) as redis:
         await redis.flushdb()
