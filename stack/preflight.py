@@ -104,5 +104,7 @@ def _holder(port: int) -> str:
 
 def _way_out(profile: Profile, name: str, port: int) -> str:
     if name == "haproxy" and profile.name == "up":
-        return f"stop that, or choose another port: ./bookstore up --port {port + 1}"
+        ours = set(profile.ports.listeners().values())
+        other = next(free for free in range(port + 1, 65536) if free not in ours and not _is_taken(free))
+        return f"stop that, or choose another port: ./bookstore up --port {other}"
     return "stop that, then run it again"

@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
+from stack.errors import StackError
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 # sun_path holds 107 characters, and HAProxy binds under a longer temporary name first.
@@ -137,6 +139,9 @@ def default_profile(*, port: int | None = None, replicas: int | None = None) -> 
     """The system that `./bookstore up` runs, or the one that BOOKSTORE_PROFILE names: in tests, theirs."""
     ports = Ports()
     if port is not None:
+        taken = {number: name for name, number in ports.listeners().items() if name != "haproxy"}
+        if port in taken:
+            raise StackError(f"port {port} is what {taken[port]} listens on; choose another one")
         ports = replace(ports, haproxy=port)
     if replicas is not None:
         ports = replace(ports, api=tuple(range(ports.api[0], ports.api[0] + replicas)))

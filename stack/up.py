@@ -75,7 +75,10 @@ def _show_running(profile: Profile) -> None:
         if time.monotonic() > deadline:
             raise StackError("another run is starting or stopping and takes long; see ./bookstore status")
         time.sleep(0.2)
-    console.print("It is running already.\n")
+    running = stack.profile
+    ignored = (profile.ports.haproxy, len(profile.ports.api)) != (running.ports.haproxy, len(running.ports.api))
+    hint = " Its port and its replicas stay as they are: run ./bookstore down first." if ignored else ""
+    console.print(f"It is running already.{hint}\n", highlight=False)
     console.print(status_table(stack.status()))
     show_what_next(stack.url)
 

@@ -1,13 +1,16 @@
 """Probes, metrics and the state of things over HTTP."""
 
+from html import escape
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from app.answers import private
 from app.dependencies import Shop
 from app.errors import NotFound
+from app.problem_codes import CODES
 from app.problems import problem_response
 from app.routers.responses import problems
 from app.services import health
@@ -49,6 +52,24 @@ async def ready(
 async def metrics() -> Response:
     """Return the process's metrics as Prometheus text."""
     return Response(generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+@probes.get("/", include_in_schema=False)
+async def front_door() -> Response:
+    """Lead people to the API's pages."""
+    return RedirectResponse("/api/v1/docs")
+
+
+@probes.get("/docs/errors", include_in_schema=False)
+async def errors() -> Response:
+    """Say what each problem code means: where `type` of a problem leads."""
+    rows = "".join(
+        f'<tr id="{name}"><td><code>{name}</code><td>{code.status}'
+        f"<td>{'yes' if code.retryable else ''}<td>{escape(code.meaning)}"
+        for name, code in CODES.items()
+    )
+    head = "<tr><th>Code<th>Status<th>Again?<th>What it means"
+    return HTMLResponse(f"<!doctype html><meta charset=utf-8><title>Errors</title><table>{head}{rows}</table>")
 
 
 @router.get("/status", response_model=health.Status)

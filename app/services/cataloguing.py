@@ -135,7 +135,7 @@ async def _write(book: Book, session: AsyncClientSession) -> None:
     try:
         await book.put(session)
     except DuplicateKeyError as error:
-        raise IsbnTaken("Another book has this ISBN.") from error
+        raise IsbnTaken("Another book has this ISBN; it may be one that was archived.") from error
     await SearchTerm.note(book.search, session=session)
 
 

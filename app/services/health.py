@@ -45,7 +45,7 @@ async def status_of(settings: Settings, database: Database) -> Status:
                 name="mongodb",
                 state="up" if primary else "down",
                 members=await database.state(),
-                works="everything" if primary else "answers that the load balancer still holds; writes answer 503",
+                works="everything" if primary else "answers that the caches hold; everything else answers 503",
             ),
             Dependency(
                 name="redis-cache",

@@ -157,3 +157,13 @@ def test_every_domain_error_has_a_status() -> None:
         return [kind, *(found for child in kind.__subclasses__() for found in below(child))]
 
     assert {kind.code for kind in below(errors.BookstoreError)} <= set(CODES)
+
+
+async def test_the_type_of_a_problem_leads_to_what_it_means(client: httpx.AsyncClient) -> None:
+    kind, _, code = (await client.get(f"{API}/books/bk_0")).json()["type"].partition("#")
+
+    page = await client.get(kind)
+
+    assert page.status_code == 200
+    assert f'id="{code}"' in page.text
+    assert (await client.get("/")).headers["location"] == f"{API}/docs"

@@ -184,3 +184,12 @@ def test_a_full_disk_is_refused_before_anything_starts(tmp_path: Path) -> None:
         assert len(answer.stderr.splitlines()) == 1
     finally:
         subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+def test_a_port_of_its_own_is_refused(state: Path) -> None:
+    # when
+    answer = bookstore("up", "--detach", "--port", "27101")
+
+    # then
+    assert answer.returncode == 1
+    assert answer.stderr == "bookstore: port 27101 is what mongo-1 listens on; choose another one\n"
