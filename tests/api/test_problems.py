@@ -53,7 +53,7 @@ async def test_every_refusal_is_a_problem_document(
         (403, "permission_denied", await customer.get(stock)),
         (404, "not_found", await client.get(f"{API}/books/bk_01J00000000000000000000000")),
         (404, "not_found", await client.get(f"{API}/nothing/here")),
-        (404, "not_found", await client.get("/")),
+        (404, "not_found", await client.get("/nothing")),
         (405, "method_not_allowed", await client.delete(f"{API}/books")),
         (409, "isbn_taken", await staff.post(f"{API}/books", json=book_body(isbn13="9780441478125"))),
         (409, "conflict", await staff.post(f"{API}/categories", json={"name": "Fiction"})),
