@@ -10,12 +10,14 @@ CategoryId: TypeAlias = str
 MovementId: TypeAlias = str
 UserId: TypeAlias = str
 SessionId: TypeAlias = str
+EventId: TypeAlias = str
 
 BOOK: Final = "bk"
 CATEGORY: Final = "cat"
 MOVEMENT: Final = "mov"
 USER: Final = "usr"
 SESSION: Final = "ses"
+EVENT: Final = "evt"
 
 _ULID = "[0-7][0-9A-HJKMNP-TV-Z]{25}"
 

@@ -10,7 +10,17 @@ from app.models.cache_grant import CacheGrant
 from app.models.category import Category
 from app.models.idempotency_key import IdempotencyKey
 from app.models.inventory import Inventory, StockMovement
+from app.models.outbox_event import OutboxEvent
 from app.models.search_term import SearchTerm
 
-DOCUMENTS: list[type[Document]] = [Book, CacheGrant, Category, IdempotencyKey, Inventory, SearchTerm, StockMovement]
+DOCUMENTS: list[type[Document]] = [
+    Book,
+    CacheGrant,
+    Category,
+    IdempotencyKey,
+    Inventory,
+    OutboxEvent,
+    SearchTerm,
+    StockMovement,
+]
 """Every collection."""

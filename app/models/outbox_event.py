@@ -1,0 +1,136 @@
+"""Keeps events until everybody who waits for them has heard: the outbox (docs/adr/0008)."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar, Final
+
+from beanie import Document, SortDirection
+from pydantic import Field
+from pymongo import ASCENDING, IndexModel, ReturnDocument
+from pymongo.asynchronous.client_session import AsyncClientSession
+
+from app import clock
+from app.events import Event
+from app.ids import EVENT, EventId, new_id
+
+LEASE: Final = timedelta(seconds=10)
+"""For so long an event belongs to the worker that took it; whoever took it gives up well before."""
+
+KEPT_FOR: Final = timedelta(days=30)
+
+
+class OutboxState(StrEnum):
+    """How far an event has come."""
+
+    WAITING = "waiting"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+
+
+_WAITING: Final = {"state": OutboxState.WAITING.value}
+
+
+class OutboxEvent(Document):
+    """One event, written in the transaction that it tells of."""
+
+    id: EventId  # type: ignore[assignment]
+    kind: str
+    subject: str
+    data: dict[str, str | int]
+    state: OutboxState
+    at: datetime
+    ring_at: Annotated[datetime, Field(description="When the relay shall ring for it (again)")]
+    free_at: Annotated[datetime, Field(description="When a worker may take it: not while another has it, or it rests")]
+    attempts: int
+    error: Annotated[str | None, Field(description="Why the last attempt failed")] = None
+    delivered_at: datetime | None = None
+
+    class Settings:
+        """How it is stored."""
+
+        name = "outbox_events"
+
+    INDEXES: ClassVar[list[IndexModel]] = [
+        IndexModel([("ring_at", ASCENDING)], partialFilterExpression=_WAITING, name="to_ring_for"),
+        IndexModel([("subject", ASCENDING), ("_id", ASCENDING)], partialFilterExpression=_WAITING, name="in_order"),
+        IndexModel([("state", ASCENDING), ("_id", ASCENDING)], name="by_state"),
+        IndexModel([("delivered_at", ASCENDING)], expireAfterSeconds=int(KEPT_FOR.total_seconds())),
+    ]
+
+    @classmethod
+    async def add(cls, event: Event, *, session: AsyncClientSession) -> EventId:
+        """Write the event down in the caller's transaction; when that commits it is delivered, at least once."""
+        moment = clock.now()
+        event_id = EventId(new_id(EVENT))
+        row = {
+            "_id": event_id,
+            "kind": event.kind,
+            "subject": event.subject,
+            "data": dict(event.data),
+            "at": moment,
+            "ring_at": moment,
+            "free_at": moment,
+            "attempts": 0,
+            "error": None,
+            "delivered_at": None,
+        }
+        await cls.get_pymongo_collection().insert_one(row | _WAITING, session=session)
+        return event_id
+
+    @classmethod
+    async def subjects_to_ring_for(cls, *, now: datetime, limit: int) -> list[str]:
+        """Return subjects that have events which nobody was told of, or not for long; the oldest first."""
+        found = (
+            cls.get_pymongo_collection()
+            .find(_WAITING | {"ring_at": {"$lte": now}}, {"subject": 1})
+            .sort("ring_at", SortDirection.ASCENDING)
+            .limit(limit)
+        )
+        return list(dict.fromkeys([row["subject"] async for row in found]))
+
+    @classmethod
+    async def claim_ringing(cls, subjects: Sequence[str], *, now: datetime, again_at: datetime) -> None:
+        """Note that these subjects are rung for; until `again_at` nobody else does."""
+        due = _WAITING | {"subject": {"$in": list(subjects)}, "ring_at": {"$lte": now}}
+        await cls.get_pymongo_collection().update_many(due, {"$set": {"ring_at": again_at}})
+
+    @classmethod
+    async def take_next(cls, subject: str, *, now: datetime) -> "OutboxEvent | None":
+        """Take the subject's oldest waiting event for as long as a lease lasts.
+
+        None where nothing waits, or the oldest is somebody else's or rests after a failure: later ones wait for it.
+        """
+        collection = cls.get_pymongo_collection()
+        oldest = await collection.find_one(
+            _WAITING | {"subject": subject}, {"free_at": 1}, sort=[("_id", SortDirection.ASCENDING)]
+        )
+        if oldest is None or oldest["free_at"] > now:
+            return None
+        until = now + LEASE
+        taken = await collection.find_one_and_update(
+            _WAITING | {"_id": oldest["_id"], "free_at": oldest["free_at"]},
+            {"$set": {"free_at": until, "ring_at": until}, "$inc": {"attempts": 1}},
+            return_document=ReturnDocument.AFTER,
+        )
+        return cls.model_validate(taken) if taken else None
+
+    async def deliver(self, *, at: datetime) -> None:
+        """Note that everybody has heard of it."""
+        await self._settle({"state": OutboxState.DELIVERED.value, "delivered_at": at, "error": None})
+
+    async def put_off(self, error: str, *, until: datetime) -> None:
+        """Let it rest after a failure; what comes after it for the same subject rests, too."""
+        await self._settle({"free_at": until, "error": error})
+        followers = _WAITING | {"subject": self.subject, "ring_at": {"$lt": until}}
+        await self.get_pymongo_collection().update_many(followers, {"$set": {"ring_at": until}})
+
+    async def give_up(self, error: str) -> None:
+        """Try no more; what comes after it goes on, and somebody has to look at this one."""
+        await self._settle({"state": OutboxState.FAILED.value, "error": error})
+
+    async def _settle(self, fields: dict[str, Any]) -> None:
+        # Guarded by the lease: what another worker took over meanwhile is the other's to settle.
+        await self.get_pymongo_collection().update_one(
+            _WAITING | {"_id": self.id, "free_at": self.free_at}, {"$set": fields}
+        )
