@@ -9,10 +9,13 @@ BookstoreError                      code, a sentence for people, data
 ├── MalformedJson, UnsupportedMediaType, PayloadTooLarge
 ├── InvalidInput                    fields at fault, each with a pointer
 ├── CursorInvalid
+├── IdempotencyKeyMissing           this can't be sent without one
 ├── IdempotencyKeyReused            the key belongs to another request
 ├── PreconditionFailed, PreconditionRequired
 ├── Conflict                        the state of things forbids it
-│   ├── IsbnTaken, CategoryInUse, InsufficientStock
+│   ├── IsbnTaken, CategoryInUse
+│   ├── InsufficientStock, PriceChanged, CartEmpty
+│   └── InvalidTransition           an order can't go there from where it is
 ├── Overloaded                      shed, to keep the rest fast
 ├── DependencyUnavailable           nothing is known of the outcome
 │   └── NoPrimary
@@ -96,6 +99,10 @@ class CursorInvalid(BookstoreError):
     code = "cursor_invalid"
 
 
+class IdempotencyKeyMissing(BookstoreError):
+    code = "idempotency_key_missing"
+
+
 class IdempotencyKeyReused(BookstoreError):
     code = "idempotency_key_reused"
 
@@ -127,6 +134,18 @@ class CategoryInUse(Conflict):
 
 class InsufficientStock(Conflict):
     code = "insufficient_stock"
+
+
+class PriceChanged(Conflict):
+    code = "price_changed"
+
+
+class CartEmpty(Conflict):
+    code = "cart_empty"
+
+
+class InvalidTransition(Conflict):
+    code = "invalid_transition"
 
 
 class Overloaded(BookstoreError):

@@ -8,6 +8,8 @@ from ulid import ULID
 BookId: TypeAlias = str
 CategoryId: TypeAlias = str
 MovementId: TypeAlias = str
+OrderId: TypeAlias = str
+CartId: TypeAlias = str
 UserId: TypeAlias = str
 SessionId: TypeAlias = str
 EventId: TypeAlias = str
@@ -15,6 +17,8 @@ EventId: TypeAlias = str
 BOOK: Final = "bk"
 CATEGORY: Final = "cat"
 MOVEMENT: Final = "mov"
+ORDER: Final = "ord"
+CART: Final = "crt"
 USER: Final = "usr"
 SESSION: Final = "ses"
 EVENT: Final = "evt"

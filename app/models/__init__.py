@@ -10,6 +10,7 @@ from app.models.cache_grant import CacheGrant
 from app.models.category import Category
 from app.models.idempotency_key import IdempotencyKey
 from app.models.inventory import Inventory, StockMovement
+from app.models.order import Order
 from app.models.outbox_event import OutboxEvent
 from app.models.search_term import SearchTerm
 
@@ -19,6 +20,7 @@ DOCUMENTS: list[type[Document]] = [
     Category,
     IdempotencyKey,
     Inventory,
+    Order,
     OutboxEvent,
     SearchTerm,
     StockMovement,

@@ -10,10 +10,15 @@ from pydantic import Field
 from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
 from pymongo.asynchronous.client_session import AsyncClientSession
 
-from app.ids import MOVEMENT, BookId, MovementId, new_id
+from app.ids import MOVEMENT, BookId, MovementId, OrderId, new_id
 from app.schemas.book import Availability
 
 DEFAULT_LOW_STOCK_THRESHOLD = 5
+
+
+def available(copies: int) -> dict[str, Any]:
+    """Return the guard that so many copies can be sold now."""
+    return {"$expr": {"$gte": [{"$subtract": ["$on_hand", "$held"]}, copies]}}
 
 
 class MovementKind(StrEnum):
@@ -22,6 +27,10 @@ class MovementKind(StrEnum):
     INITIAL = "initial"
     RESTOCK = "restock"
     CORRECTION = "correction"
+    HELD = "held"
+    RELEASED = "released"
+    SOLD = "sold"
+    RETURNED = "returned"
 
 
 class Inventory(Document):
@@ -50,9 +59,13 @@ class Inventory(Document):
     @property
     def availability(self) -> Availability:
         """What shoppers learn of it."""
-        if self.available <= 0:
+        return self.availability_with(self.available)
+
+    def availability_with(self, copies: int) -> Availability:
+        """Return what shoppers learn where so many copies are available."""
+        if copies <= 0:
             return Availability.OUT_OF_STOCK
-        return Availability.LOW_STOCK if self.available <= self.low_stock_threshold else Availability.IN_STOCK
+        return Availability.LOW_STOCK if copies <= self.low_stock_threshold else Availability.IN_STOCK
 
     @classmethod
     async def add_stock(
@@ -68,9 +81,50 @@ class Inventory(Document):
         return cls.model_validate(found) if found else None
 
     @classmethod
-    async def of_books(cls, book_ids: Sequence[str]) -> "dict[str, Inventory]":
+    async def hold(cls, book_id: str, copies: int, *, at: datetime, session: AsyncClientSession) -> "Inventory | None":
+        """Keep copies for an order that waits for its payment; None where too few are available."""
+        return await cls._move({"_id": book_id, **available(copies)}, {"held": copies}, at=at, session=session)
+
+    @classmethod
+    async def release(
+        cls, book_id: str, copies: int, *, at: datetime, session: AsyncClientSession
+    ) -> "Inventory | None":
+        """Let held copies be bought by others again; None where not so many are held."""
+        return await cls._move({"_id": book_id, "held": {"$gte": copies}}, {"held": -copies}, at=at, session=session)
+
+    @classmethod
+    async def sell(cls, book_id: str, copies: int, *, at: datetime, session: AsyncClientSession) -> "Inventory | None":
+        """Take held copies off the shelf for good; None where not so many are held."""
+        enough = {"held": {"$gte": copies}, "on_hand": {"$gte": copies}}
+        change = {"held": -copies, "on_hand": -copies, "sold": copies}
+        return await cls._move({"_id": book_id, **enough}, change, at=at, session=session)
+
+    @classmethod
+    async def take_back(
+        cls, book_id: str, copies: int, *, at: datetime, session: AsyncClientSession
+    ) -> "Inventory | None":
+        """Put sold copies back on the shelf; None where not so many were sold."""
+        change = {"on_hand": copies, "sold": -copies}
+        return await cls._move({"_id": book_id, "sold": {"$gte": copies}}, change, at=at, session=session)
+
+    @classmethod
+    async def _move(
+        cls, guard: dict[str, Any], change: dict[str, int], *, at: datetime, session: AsyncClientSession
+    ) -> "Inventory | None":
+        found = await cls.get_pymongo_collection().find_one_and_update(
+            guard,
+            {"$inc": change, "$set": {"updated_at": at}},
+            return_document=ReturnDocument.AFTER,
+            session=session,
+        )
+        return cls.model_validate(found) if found else None
+
+    @classmethod
+    async def of_books(
+        cls, book_ids: Sequence[str], session: AsyncClientSession | None = None
+    ) -> "dict[str, Inventory]":
         """Return the stocks of these books, by book."""
-        return {one.id: one for one in await cls.find({"_id": {"$in": list(book_ids)}}).to_list()}
+        return {one.id: one for one in await cls.find({"_id": {"$in": list(book_ids)}}, session=session).to_list()}
 
     @classmethod
     async def low(cls, *, after: tuple[int, str] | None, limit: int) -> "list[Inventory]":
@@ -87,13 +141,19 @@ class Inventory(Document):
 
 
 class StockMovement(Document):
-    """One change of one book's stock; written in the transaction that changed it, never changed afterwards."""
+    """One change of one book's stock; written in the transaction that changed it, never changed afterwards.
+
+    The sums of a book's movements are its stock: `delta` of all is `on_hand`, `held_delta` of all is `held`, and
+    `-delta` of what was sold and returned is `sold`.
+    """
 
     id: MovementId = Field(default_factory=lambda: MovementId(new_id(MOVEMENT)))  # type: ignore[assignment]
     book_id: BookId
     kind: MovementKind
-    delta: int
+    delta: Annotated[int, Field(description="By how much on_hand changed")]
+    held_delta: Annotated[int, Field(description="By how much held changed")] = 0
     on_hand_after: int
+    order_id: OrderId | None = None
     reason: str | None = None
     actor: Annotated[str | None, Field(description="Who did it: a user's id, or what program")] = None
     at: datetime
@@ -104,6 +164,12 @@ class StockMovement(Document):
         name = "stock_movements"
 
     INDEXES: ClassVar[list[IndexModel]] = [IndexModel([("book_id", ASCENDING), ("_id", DESCENDING)])]
+
+    @classmethod
+    async def add(cls, movements: "Sequence[StockMovement]", session: AsyncClientSession) -> None:
+        """Write several at once."""
+        documents = [one.model_dump(mode="python", exclude={"id"}) | {"_id": one.id} for one in movements]
+        await cls.get_pymongo_collection().insert_many(documents, session=session)
 
     @classmethod
     async def of_book(cls, book_id: str, *, before: str | None, limit: int) -> "list[StockMovement]":

@@ -5,7 +5,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.ids import BookId, MovementId
+from app.ids import BookId, MovementId, OrderId
 from app.schemas.fields import Line, Timestamp
 
 MAX_COPIES = 1_000_000
@@ -56,8 +56,10 @@ class MovementView(BaseModel):
     id: MovementId
     book_id: BookId
     kind: str
-    delta: int
+    delta: Annotated[int, Field(description="By how much on_hand changed")]
+    held_delta: Annotated[int, Field(description="By how much held changed")]
     on_hand_after: int
+    order_id: OrderId | None
     reason: str | None
     actor: str | None
     at: Timestamp

@@ -1,13 +1,12 @@
 """Keeps the stock: staff look at it, put copies in, take them out, and see what happened."""
 
 from app import clock
-from app.cache import tags
 from app.errors import InsufficientStock, NotFound
 from app.idempotency import Answer, Attempt, Once, Writer
-from app.models.book import Book
 from app.models.inventory import Inventory, MovementKind, StockMovement
 from app.pagination import Page, PageRequest
 from app.schemas.inventory import InventoryChange, InventoryView, MovementView
+from app.services.shelf import show_availability
 
 
 def inventory_view(inventory: Inventory) -> InventoryView:
@@ -66,10 +65,7 @@ async def change_stock(
                 actor=actor,
                 at=moment,
             ).insert(session=attempt.session)
-            if await Book.set_availability(book_id, after.availability, at=moment, session=attempt.session):
-                book = await Book.of_id(book_id, attempt.session)
-                if book is not None:
-                    attempt.touch(tags.of_availability(book.view()))
+            await show_availability(before.availability, after, at=moment, attempt=attempt)
         return inventory_view(after)
 
     return await once.perform(writer, work)

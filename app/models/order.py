@@ -1,0 +1,136 @@
+"""Keeps orders: what was bought at which prices, where it stands, and what happened to it."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any, ClassVar
+
+from beanie import Document, SortDirection
+from pydantic import BaseModel, ConfigDict, Field
+from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
+from pymongo.asynchronous.client_session import AsyncClientSession
+
+from app.ids import ORDER, BookId, OrderId, UserId, new_id
+from app.models.order_event import OrderEvent
+from app.money import Amount, Currency
+from app.order_states import HOLDING, OrderStatus, PaymentStatus
+from app.schemas.address import Address
+
+Query = Mapping[str, Any]
+
+
+class OrderLine(BaseModel):
+    """One book of an order, with the title and price of the moment it was ordered."""
+
+    model_config = ConfigDict(frozen=True)
+
+    book_id: BookId
+    title: str
+    authors: list[str]
+    isbn13: str | None
+    unit_price: Annotated[Amount, Field(description="Minor units of the order's currency")]
+    quantity: int
+
+    @property
+    def total(self) -> int:
+        """The line's price in minor units."""
+        return self.unit_price * self.quantity
+
+
+class Order(Document):
+    """A record of one purchase. It is changed by `app.services.fulfilment` alone, and never deleted.
+
+    All amounts are minor units of `currency`. `captured - refunded` is what the shop has of its money.
+    """
+
+    id: OrderId = Field(default_factory=lambda: OrderId(new_id(ORDER)))  # type: ignore[assignment]
+    number: Annotated[str, Field(description="Short, for people")]
+    user_id: UserId
+    email: Annotated[str | None, Field(description="Where to write to about it")] = None
+    status: OrderStatus = OrderStatus.PENDING_PAYMENT
+    payment_status: PaymentStatus = PaymentStatus.REQUIRES_PAYMENT
+    lines: list[OrderLine]
+    subtotal: int
+    shipping: int
+    total: int
+    currency: Currency
+    shipping_address: Address
+    payment_id: str | None = None
+    captured: int = 0
+    refunded: int = 0
+    expires_at: Annotated[datetime, Field(description="When its copies go back unless it is paid")]
+    history: list[OrderEvent]
+    version: Annotated[int, Field(description="Counts its changes")] = 1
+    created_at: datetime
+    updated_at: datetime
+
+    class Settings:
+        """How it is stored."""
+
+        name = "orders"
+
+    INDEXES: ClassVar[list[IndexModel]] = [
+        IndexModel("number", unique=True),
+        IndexModel([("user_id", ASCENDING), ("_id", DESCENDING)]),
+        IndexModel([("status", ASCENDING), ("_id", DESCENDING)]),
+        IndexModel("expires_at", partialFilterExpression={"status": OrderStatus.PENDING_PAYMENT.value}),
+    ]
+
+    @property
+    def refund_due(self) -> int:
+        """What is to be given back: all that was captured for an order that won't be delivered."""
+        ended = self.status in (OrderStatus.CANCELLED, OrderStatus.EXPIRED)
+        return self.captured - self.refunded if ended else 0
+
+    @classmethod
+    async def of_id(cls, order_id: str, session: AsyncClientSession | None = None) -> "Order | None":
+        """Return the order, whosever it is."""
+        return await cls.find_one({"_id": order_id}, session=session)
+
+    @classmethod
+    async def of_user(cls, order_id: str, user_id: str, session: AsyncClientSession | None = None) -> "Order | None":
+        """Return the order if it is this user's."""
+        return await cls.find_one({"_id": order_id, "user_id": user_id}, session=session)
+
+    async def place(self, session: AsyncClientSession) -> None:
+        """Write the new order.
+
+        Raises:
+            DuplicateKeyError: another order has its number; a repeat draws another one.
+        """
+        document = self.model_dump(mode="python", by_alias=True, exclude={"id"}) | {"_id": self.id}
+        await self.get_pymongo_collection().insert_one(document, session=session)
+
+    async def change(self, event: OrderEvent, session: AsyncClientSession, **fields: Any) -> "Order | None":
+        """Write fields and what happened, if the order is still as it was read; return it as it is then.
+
+        None where somebody changed it in between: read it again.
+        """
+        found = await self.get_pymongo_collection().find_one_and_update(
+            {"_id": self.id, "version": self.version},
+            {
+                "$set": {**fields, "updated_at": event.at},
+                "$inc": {"version": 1},
+                "$push": {"history": event.model_dump(mode="python")},
+            },
+            return_document=ReturnDocument.AFTER,
+            session=session,
+        )
+        return Order.model_validate(found) if found else None
+
+    @classmethod
+    async def overdue(cls, *, at: datetime, limit: int) -> Sequence[str]:
+        """Return the ids of unpaid orders whose time has run out, the longest waiting first."""
+        query: Query = {"status": {"$in": [status.value for status in HOLDING]}, "expires_at": {"$lte": at}}
+        cursor = cls.get_pymongo_collection().find(query, {"_id": 1}).sort("expires_at", ASCENDING).limit(limit)
+        return [document["_id"] async for document in cursor]
+
+    @classmethod
+    async def page(cls, query: Query, *, before: str | None, limit: int) -> "list[Order]":
+        """Return up to `limit` orders that match, the newest first."""
+        beyond = {"$and": [query, {"_id": {"$lt": before}}]} if before else query
+        return await cls.find(beyond).sort([("_id", SortDirection.DESCENDING)]).limit(limit).to_list()
+
+    @classmethod
+    async def count_matching(cls, query: Query, *, at_most: int) -> int:
+        """Return how many orders match, counted up to `at_most`."""
+        return await cls.get_pymongo_collection().count_documents(dict(query), limit=at_most)
