@@ -15,10 +15,14 @@ BookstoreError                      code, a sentence for people, data
 ├── Conflict                        the state of things forbids it
 │   ├── IsbnTaken, CategoryInUse
 │   ├── InsufficientStock, PriceChanged, CartEmpty
-│   └── InvalidTransition           an order can't go there from where it is
+│   ├── InvalidTransition           an order can't go there from where it is
+│   └── RefundExceedsCaptured       with what is left to give back
+├── PaymentDeclined                 the card was refused; another may be tried
+├── WebhookSignatureInvalid         an event that the gateway didn't sign
 ├── Overloaded                      shed, to keep the rest fast
 ├── DependencyUnavailable           nothing is known of the outcome
-│   └── NoPrimary
+│   ├── NoPrimary
+│   └── PaymentGatewayUnavailable
 └── DeadlineExceeded
 """
 
@@ -148,6 +152,18 @@ class InvalidTransition(Conflict):
     code = "invalid_transition"
 
 
+class RefundExceedsCaptured(Conflict):
+    code = "refund_exceeds_captured"
+
+
+class PaymentDeclined(BookstoreError):
+    code = "payment_declined"
+
+
+class WebhookSignatureInvalid(BookstoreError):
+    code = "webhook_signature_invalid"
+
+
 class Overloaded(BookstoreError):
     code = "overloaded"
 
@@ -158,6 +174,10 @@ class DependencyUnavailable(BookstoreError):
 
 class NoPrimary(DependencyUnavailable):
     code = "no_primary"
+
+
+class PaymentGatewayUnavailable(DependencyUnavailable):
+    code = "payment_gateway_unavailable"
 
 
 class DeadlineExceeded(BookstoreError):

@@ -20,7 +20,7 @@ class Environment(StrEnum):
 class Settings(BaseSettings):
     """Everything that can be set. Each `BOOKSTORE_X` that is a secret may be given as `BOOKSTORE_X_FILE` instead."""
 
-    model_config = SettingsConfigDict(env_prefix="BOOKSTORE_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="BOOKSTORE_", frozen=True, extra="ignore", populate_by_name=True)
 
     environment: Environment = Field(Environment.DEVELOPMENT, description="Which rules hold for secrets")
     process_name: str = Field("api", description="How this process calls itself in logs and metrics")
@@ -54,6 +54,23 @@ class Settings(BaseSettings):
     secret_key_file: Path | None = Field(None, description="A file that holds `BOOKSTORE_SECRET_KEY`")
     access_token_seconds: int = Field(900, ge=1, description="How long an access token lasts")
 
+    stripe_api_key: SecretStr = Field(
+        SecretStr(""), alias="STRIPE_API_KEY", description="Stripe's secret key; without one nobody can pay"
+    )
+    stripe_api_key_file: Path | None = Field(
+        None, alias="STRIPE_API_KEY_FILE", description="A file that holds `STRIPE_API_KEY`"
+    )
+    stripe_webhook_secret: SecretStr = Field(
+        SecretStr(""), alias="STRIPE_WEBHOOK_SECRET", description="What Stripe signs its webhooks with"
+    )
+    stripe_webhook_secret_file: Path | None = Field(
+        None, alias="STRIPE_WEBHOOK_SECRET_FILE", description="A file that holds `STRIPE_WEBHOOK_SECRET`"
+    )
+    stripe_api_base: str = Field("https://api.stripe.com", description="Where Stripe's API, or a stand-in, answers")
+    payment_deadline_seconds: float = Field(
+        5.0, gt=0, description="After this long a question to the payment gateway is given up; its outcome is unknown"
+    )
+
     request_deadline_seconds: float = Field(10.0, gt=0, description="After this long a request is answered 504")
     transaction_deadline_seconds: float = Field(8.0, gt=0, description="After this long a transaction is given up")
     max_concurrent_requests: int = Field(256, ge=1, description="More than these at once are shed with 503")
@@ -62,8 +79,8 @@ class Settings(BaseSettings):
     @classmethod
     def _read_secret_files(cls, values: dict[str, object]) -> dict[str, object]:
         for name, value in list(values.items()):
-            if name.endswith("_file") and value:
-                values[name.removesuffix("_file")] = Path(str(value)).read_text(encoding="utf-8").strip()
+            if name.lower().endswith("_file") and value:
+                values[name[: -len("_file")]] = Path(str(value)).read_text(encoding="utf-8").strip()
         return values
 
     @field_validator("secret_key")
@@ -78,6 +95,13 @@ class Settings(BaseSettings):
         weak = len(set(self.secret_key.get_secret_value())) < 12  # noqa: PLR2004
         if self.environment is Environment.PRODUCTION and weak:
             raise ValueError("BOOKSTORE_SECRET_KEY isn't random; make one with: openssl rand -hex 32")
+        return self
+
+    @model_validator(mode="after")
+    def _refuse_half_a_gateway(self) -> Self:
+        # Who can pay but whose webhooks nobody can verify would wait for the reconciler, each time.
+        if bool(self.stripe_api_key.get_secret_value()) != bool(self.stripe_webhook_secret.get_secret_value()):
+            raise ValueError("set STRIPE_API_KEY and STRIPE_WEBHOOK_SECRET both, or neither")
         return self
 
     @cached_property

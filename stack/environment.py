@@ -26,7 +26,7 @@ def app_environment(profile: Profile, secrets: Secrets) -> dict[str, str]:
         "BOOKSTORE_STRIPE_API_BASE": f"http://127.0.0.1:{ports.stripe}",
     }
     if "localstripe" not in profile.parts:
-        gateway = {name: os.environ.get(name, "") for name in gateway}
+        gateway = {name: os.environ[name] for name in gateway if os.environ.get(name)}
     return {
         "BOOKSTORE_ENVIRONMENT": profile.environment,
         "BOOKSTORE_MONGO_URL": mongo_url(profile, user="bookstore_app", password=secrets.mongo_app_password),

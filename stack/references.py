@@ -25,7 +25,7 @@ def configuration() -> str:
         default = field.get_default()
         shown = getattr(default, "get_secret_value", lambda default=default: default)()
         value = "" if shown in (None, "") else f"`{getattr(shown, 'value', shown)}`"
-        lines.append(f"| `BOOKSTORE_{name.upper()}` | {value} | {field.description} |")
+        lines.append(f"| `{field.alias or f'BOOKSTORE_{name.upper()}'}` | {value} | {field.description} |")
     return _GENERATED + "\n".join(lines) + "\n"
 
 

@@ -16,6 +16,8 @@ from localstripe.resources import Store, store
 from localstripe.server import app
 from localstripe.webhooks import register_webhook
 
+from stack.stripe_gaps import fill_gaps
+
 _SAVE_SECONDS = 0.5
 
 
@@ -63,6 +65,7 @@ def serve(*, port: int, file: Path, webhook: str) -> None:
     ledger = Ledger(file)
     ledger.load()
     register_webhook("bookstore", webhook, os.environ["STRIPE_WEBHOOK_SECRET"], None)
+    fill_gaps(app)
     app.cleanup_ctx.append(ledger.keep_saving)
     web.run_app(app, host="127.0.0.1", port=port, print=None, access_log=None)
 

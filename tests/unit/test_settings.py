@@ -13,7 +13,7 @@ RANDOM = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 @pytest.fixture(autouse=True)
 def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
-        if name.startswith("BOOKSTORE_"):
+        if name.startswith(("BOOKSTORE_", "STRIPE_")):
             monkeypatch.delenv(name)
 
 
@@ -51,6 +51,28 @@ def test_secrets_may_come_from_files(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     settings = _from_environment(monkeypatch, **({"secret_key": "x" * 32} | {f"{name}_file": str(file)}))
 
     assert getattr(settings, name).get_secret_value() == RANDOM
+
+
+def test_the_gateway_s_secrets_have_the_names_that_stripe_gives_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "secret"
+    file.write_text("sk_live_1\n", encoding="utf-8")
+    monkeypatch.setenv("STRIPE_API_KEY_FILE", str(file))
+    monkeypatch.setenv("STRIPE_WEBHOOK_SECRET", "whsec_1")
+
+    settings = _from_environment(monkeypatch, secret_key=RANDOM)
+
+    assert settings.stripe_api_key.get_secret_value() == "sk_live_1"
+    assert settings.stripe_webhook_secret.get_secret_value() == "whsec_1"
+
+
+@pytest.mark.parametrize("name", ["STRIPE_API_KEY", "STRIPE_WEBHOOK_SECRET"])
+def test_half_a_gateway_is_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "something")
+
+    with pytest.raises(ValidationError, match="both, or neither"):
+        _from_environment(monkeypatch, secret_key=RANDOM)
 
 
 def test_secrets_are_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:
