@@ -18,3 +18,8 @@ def rfc3339(moment: datetime) -> str:
 def monotonic() -> float:
     """Return seconds on a clock that never goes back, for measuring how long something took."""
     return time.monotonic()
+
+
+def moment(timestamp: float) -> datetime:
+    """Return the moment so many seconds after the epoch."""
+    return datetime.fromtimestamp(timestamp, UTC)

@@ -6,15 +6,16 @@ from typing import Annotated
 
 import orjson
 from fastapi import Depends, Header, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, OAuth2PasswordBearer
 
 from app.answers import Public
-from app.errors import AuthenticationRequired, PermissionDenied
+from app.errors import AuthenticationRequired, PermissionDenied, TokenRevoked
 from app.idempotency import Claim
 from app.lifespan import Resources
 from app.pagination import PageRequest
 from app.schemas.book_query import ListQuery
 from app.security import Principal, verify_access_token
+from app.services.sessions import Device
 
 
 async def _resources(request: Request) -> Resources:
@@ -28,12 +29,31 @@ Shop = Annotated[Resources, Depends(_resources)]
 _bearer = HTTPBearer(auto_error=False, bearerFormat="JWT", description="An access token")
 
 
-async def _current_user(
-    shop: Shop, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
-) -> Principal:
+_password_flow = OAuth2PasswordBearer("/api/v1/auth/token", auto_error=False, description="Sign in on this page")
+
+
+async def _visitor(
+    shop: Shop,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+    _: Annotated[str | None, Depends(_password_flow)],  # the same header, for the docs page's Authorize button
+) -> Principal | None:
     if credentials is None:
+        return None
+    claimed = verify_access_token(shop.settings, credentials.credentials)
+    session = await shop.sessions.living(claimed.session_id)
+    if session is None or session.user_id != claimed.user_id:
+        raise TokenRevoked("The session of this access token has ended; sign in again.")
+    return Principal(claimed.user_id, claimed.session_id, session.role)
+
+
+Visitor = Annotated[Principal | None, Depends(_visitor)]
+"""Whoever sent the request, where an access token came with it; 401 where that doesn't hold."""
+
+
+async def _current_user(user: Visitor) -> Principal:
+    if user is None:
         raise AuthenticationRequired("Send an access token: Authorization: Bearer …")
-    return verify_access_token(shop.settings, credentials.credentials)
+    return user
 
 
 CurrentUser = Annotated[Principal, Depends(_current_user)]
@@ -48,6 +68,16 @@ async def _staff(user: CurrentUser) -> Principal:
 
 Staff = Annotated[Principal, Depends(_staff)]
 """Somebody of the shop's staff; 403 for customers."""
+
+
+async def _admin(user: CurrentUser) -> Principal:
+    if not user.is_admin:
+        raise PermissionDenied("Only the shop's administrators may do this.")
+    return user
+
+
+Admin = Annotated[Principal, Depends(_admin)]
+"""Somebody who says who works in the shop; 403 for everybody else."""
 
 
 async def _public(request: Request, shop: Shop) -> Public:
@@ -106,3 +136,12 @@ async def _pages(request: Request, shop: Shop) -> PageOf:
 
 Pages = Annotated[PageOf, Depends(_pages)]
 """Makes the page request for a list's query."""
+
+
+async def _device(request: Request) -> Device:
+    agent = request.headers.get("user-agent")
+    return Device(request.client.host if request.client else None, agent[:200] if agent else None)
+
+
+Sender = Annotated[Device, Depends(_device)]
+"""From where and with what the request was sent."""

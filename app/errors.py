@@ -5,6 +5,8 @@ BookstoreError                      code, a sentence for people, data
 ├── Gone                            it was there and was archived
 ├── AuthenticationRequired          no token
 ├── InvalidToken                    a token that doesn't hold
+├── TokenRevoked                    a token of a session that has ended
+├── InvalidCredentials              a name and a password that don't go together
 ├── PermissionDenied                seen, but not to be changed by you
 ├── MalformedJson, UnsupportedMediaType, PayloadTooLarge
 ├── InvalidInput                    fields at fault, each with a pointer
@@ -13,7 +15,7 @@ BookstoreError                      code, a sentence for people, data
 ├── IdempotencyKeyReused            the key belongs to another request
 ├── PreconditionFailed, PreconditionRequired
 ├── Conflict                        the state of things forbids it
-│   ├── IsbnTaken, CategoryInUse
+│   ├── IsbnTaken, CategoryInUse, EmailTaken, UsernameTaken
 │   ├── InsufficientStock, PriceChanged, CartEmpty
 │   ├── InvalidTransition           an order can't go there from where it is
 │   └── RefundExceedsCaptured       with what is left to give back
@@ -72,6 +74,14 @@ class AuthenticationRequired(BookstoreError):
 
 class InvalidToken(BookstoreError):
     code = "invalid_token"
+
+
+class TokenRevoked(BookstoreError):
+    code = "token_revoked"
+
+
+class InvalidCredentials(BookstoreError):
+    code = "invalid_credentials"
 
 
 class PermissionDenied(BookstoreError):
@@ -162,6 +172,14 @@ class PaymentDeclined(BookstoreError):
 
 class WebhookSignatureInvalid(BookstoreError):
     code = "webhook_signature_invalid"
+
+
+class EmailTaken(Conflict):
+    code = "email_taken"
+
+
+class UsernameTaken(Conflict):
+    code = "username_taken"
 
 
 class Overloaded(BookstoreError):

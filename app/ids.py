@@ -13,6 +13,8 @@ CartId: TypeAlias = str
 UserId: TypeAlias = str
 SessionId: TypeAlias = str
 EventId: TypeAlias = str
+UserTokenId: TypeAlias = str
+AddressId: TypeAlias = str
 
 BOOK: Final = "bk"
 CATEGORY: Final = "cat"
@@ -22,6 +24,8 @@ CART: Final = "crt"
 USER: Final = "usr"
 SESSION: Final = "ses"
 EVENT: Final = "evt"
+USER_TOKEN: Final = "tok"  # noqa: S105  a prefix
+ADDRESS: Final = "adr"
 
 _ULID = "[0-7][0-9A-HJKMNP-TV-Z]{25}"
 

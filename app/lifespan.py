@@ -11,12 +11,16 @@ from fastapi import FastAPI
 
 from app.cache.invalidation import Invalidator
 from app.cache.reading import CachedReads
+from app.cache.sessions import Sessions
 from app.cache.shared import SharedStore
 from app.cache.watcher import Watcher
 from app.database import Database
 from app.idempotency import Writer
 from app.pagination import CursorSigner
+from app.passwords import Passwords
+from app.refresh_tokens import RefreshTokens
 from app.search.vocabulary_feed import VocabularyFeed
+from app.services.sessions import Desk
 from app.settings import Settings
 from app.telemetry import configure_logging, logger
 
@@ -31,6 +35,8 @@ class Resources:
     reads: CachedReads
     signer: CursorSigner
     vocabulary: VocabularyFeed
+    sessions: Sessions
+    desk: Desk
     draining: bool = False
 
 
@@ -45,15 +51,19 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         watcher = Watcher(
             name=settings.process_name, database=database.database, shared=shared, invalidator=invalidator
         )
+        writer = Writer(database, invalidator)
+        passwords = Passwords(settings)
         resources = Resources(
             settings=settings,
             database=database,
-            writer=Writer(database, invalidator),
+            writer=writer,
             reads=CachedReads(shared, database=database),
             signer=CursorSigner(settings),
             vocabulary=VocabularyFeed(),
+            sessions=Sessions(shared, database=database),
+            desk=Desk(settings, writer, passwords, RefreshTokens(settings)),
         )
-        watching = asyncio.create_task(watcher.run())
+        beside = [asyncio.create_task(watcher.run()), asyncio.create_task(resources.sessions.run())]
         resources.vocabulary.start()
         app.state.resources = resources
         loop = asyncio.get_running_loop()
@@ -70,8 +80,10 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         logger.info("started")
         yield
         loop.remove_signal_handler(signal.SIGUSR1)
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
+        passwords.close()
         await resources.vocabulary.aclose()
         await shared.aclose()
     logger.info("stopped")

@@ -5,7 +5,7 @@ from fastapi import FastAPI
 from app import methods, openapi, problems
 from app.lifespan import lifespan
 from app.middleware import Gate
-from app.routers import admin, books, categories, inventory, search, system
+from app.routers import admin, auth, books, categories, inventory, search, system
 from app.routers.hot import HotReads
 from app.routers.responses import EVERYWHERE
 from app.settings import Settings
@@ -29,7 +29,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.settings = settings or Settings()
-    for router in (search.router, books.router, categories.router, inventory.router, admin.router, system.router):
+    for router in (
+        auth.router,
+        search.router,
+        books.router,
+        categories.router,
+        inventory.router,
+        admin.router,
+        system.router,
+    ):
         app.include_router(router, prefix=PREFIX)
     app.include_router(system.probes)
     problems.install(app)

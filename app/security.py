@@ -11,7 +11,7 @@ from jose import JWTError, jwt
 
 from app import clock
 from app.errors import InvalidToken
-from app.ids import SESSION, USER, SessionId, UserId, new_id
+from app.ids import SessionId, UserId, new_id
 from app.settings import Settings
 
 _ALGORITHM: Final = "HS256"
@@ -42,6 +42,11 @@ class Principal:
         """Whether this is somebody who works in the shop."""
         return self.role in (Role.STAFF, Role.ADMIN)
 
+    @property
+    def is_admin(self) -> bool:
+        """Whether this is somebody who says who works in the shop."""
+        return self.role is Role.ADMIN
+
 
 def derived_key(settings: Settings, purpose: str) -> bytes:
     """Return the 256-bit key for one purpose: HMAC-SHA-256 of the purpose under the secret (RFC 5869's expand step)."""
@@ -49,9 +54,13 @@ def derived_key(settings: Settings, purpose: str) -> bytes:
     return hmac.new(secret, purpose.encode() + b"\x01", hashlib.sha256).digest()
 
 
-def issue_access_token(settings: Settings, principal: Principal) -> str:
-    """Return a signed access token (RFC 9068's claims) that lasts `settings.access_token_seconds`."""
+def issue_access_token(settings: Settings, principal: Principal, *, at_most: int | None = None) -> str:
+    """Return a signed access token (RFC 9068's claims).
+
+    It lasts `settings.access_token_seconds`, or `at_most` so many: no longer than its session.
+    """
     moment = clock.now()
+    seconds = settings.access_token_seconds if at_most is None else min(settings.access_token_seconds, at_most)
     claims: dict[str, Any] = {
         "iss": _ISSUER,
         "aud": _AUDIENCE,
@@ -61,14 +70,9 @@ def issue_access_token(settings: Settings, principal: Principal) -> str:
         "jti": new_id("jti"),
         "iat": int(moment.timestamp()),
         "nbf": int(moment.timestamp()),
-        "exp": int((moment + timedelta(seconds=settings.access_token_seconds)).timestamp()),
+        "exp": int((moment + timedelta(seconds=seconds)).timestamp()),
     }
     return jwt.encode(claims, derived_key(settings, "access-token").hex(), algorithm=_ALGORITHM)
-
-
-def new_principal(role: Role) -> Principal:
-    """Return somebody new with the role, for trying things out."""
-    return Principal(UserId(new_id(USER)), SessionId(new_id(SESSION)), role)
 
 
 def verify_access_token(settings: Settings, token: str) -> Principal:

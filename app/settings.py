@@ -53,6 +53,18 @@ class Settings(BaseSettings):
     )
     secret_key_file: Path | None = Field(None, description="A file that holds `BOOKSTORE_SECRET_KEY`")
     access_token_seconds: int = Field(900, ge=1, description="How long an access token lasts")
+    session_seconds: int = Field(
+        30 * 86_400, ge=1, description="After this long a session ends, however often it was refreshed"
+    )
+    refresh_repeat_seconds: int = Field(
+        15,
+        ge=0,
+        description="For so long a refresh token may be sent again by a client that lost the answer; longer than a "
+        "client waits for one",
+    )
+    password_memory_kib: int = Field(19 * 1024, ge=19 * 1024, description="Memory of one argon2id hash (RFC 9106)")
+    password_time_cost: int = Field(2, ge=2, description="Passes of argon2id over that memory")
+    password_threads: int = Field(2, ge=1, description="Passwords that one process hashes at once")
 
     stripe_api_key: SecretStr = Field(
         SecretStr(""), alias="STRIPE_API_KEY", description="Stripe's secret key; without one nobody can pay"

@@ -21,6 +21,7 @@ from stack.profile import default_profile
 from stack.references import write_references
 from stack.running import Stack
 from stack.testing import run_tests
+from stack.tokens import access_token
 from stack.up import bring_up
 
 
@@ -177,8 +178,6 @@ def token(
 
     curl -H "Authorization: Bearer $(./bookstore token --role staff)" http://127.0.0.1:8080/api/v1/inventory/low-stock
     """
-    from stack.tokens import access_token  # noqa: PLC0415  the app's libraries take a while to load, for this alone
-
     print(access_token(_stack(), role=role.value))
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
@@ -16,7 +17,8 @@ from app.lifespan import Resources
 from app.main import create_app
 from app.migrate import migrate
 from app.models import DOCUMENTS
-from app.security import Role, issue_access_token, new_principal
+from app.security import Role
+from app.services.accounts import open_session_for
 from app.settings import Settings
 
 
@@ -70,22 +72,40 @@ async def client(app: FastAPI, shop: Resources) -> AsyncIterator[httpx.AsyncClie
         yield anonymous
 
 
-def _client_of(app: FastAPI, settings: Settings, role: Role) -> httpx.AsyncClient:
-    token = issue_access_token(settings, new_principal(role))
-    return httpx.AsyncClient(
-        transport=httpx.ASGITransport(app), base_url="http://shop", headers={"Authorization": f"Bearer {token}"}
-    )
-
-
-@pytest.fixture
-async def staff(app: FastAPI, shop: Resources, settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of somebody who works in the shop."""
-    async with _client_of(app, settings, Role.STAFF) as client:
+@asynccontextmanager
+async def _client_of(app: FastAPI, shop: Resources, role: Role) -> AsyncIterator[httpx.AsyncClient]:
+    tokens = await open_session_for(shop.desk, role)
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app),
+        base_url="http://shop",
+        headers={"Authorization": f"Bearer {tokens.access_token}"},
+    ) as client:
         yield client
 
 
 @pytest.fixture
-async def customer(app: FastAPI, shop: Resources, settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+async def customer(app: FastAPI, shop: Resources) -> AsyncIterator[httpx.AsyncClient]:
     """A client of somebody who buys."""
-    async with _client_of(app, settings, Role.CUSTOMER) as client:
+    async with _client_of(app, shop, Role.CUSTOMER) as client:
+        yield client
+
+
+@pytest.fixture
+async def other_customer(app: FastAPI, shop: Resources) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of somebody else who buys."""
+    async with _client_of(app, shop, Role.CUSTOMER) as client:
+        yield client
+
+
+@pytest.fixture
+async def staff(app: FastAPI, shop: Resources) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of somebody who works in the shop."""
+    async with _client_of(app, shop, Role.STAFF) as client:
+        yield client
+
+
+@pytest.fixture
+async def admin(app: FastAPI, shop: Resources) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of somebody who says who works in the shop."""
+    async with _client_of(app, shop, Role.ADMIN) as client:
         yield client

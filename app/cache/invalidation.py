@@ -12,7 +12,7 @@ from pymongo.errors import PyMongoError
 from app import clock
 from app.cache.edge import Edge
 from app.cache.shared import SharedStore
-from app.cache.tags import Names, together
+from app.cache.tags import Names, at_edges, together
 from app.models.cache_grant import CacheGrant
 from app.settings import Settings
 
@@ -61,7 +61,7 @@ class Invalidator:
         INVALIDATIONS.labels(cause).inc(len(told))
         if not await self._shared.forget(told):
             await self._outlast_shared()
-        if not all(await asyncio.gather(*(edge.renew(told) for edge in self._edges))):
+        if not all(await self._tell_edges(told)):
             logger.warning("an edge did not confirm; waiting for its answers to run out")
             await asyncio.sleep(EDGE_LEASE.total_seconds())
         WAITED.observe(clock.monotonic() - started)
@@ -71,8 +71,12 @@ class Invalidator:
         told = together(names)
         INVALIDATIONS.labels(cause).inc(len(told))
         confirmed = await self._shared.forget(told)
-        await asyncio.gather(*(edge.renew(told) for edge in self._edges))
+        await self._tell_edges(told)
         return confirmed
+
+    async def _tell_edges(self, names: Names) -> list[bool]:
+        kept_there = at_edges(names)
+        return await asyncio.gather(*(edge.renew(kept_there) for edge in self._edges if kept_there))
 
     async def _outlast_shared(self) -> None:
         # The watcher promises in MongoDB, before it lets anybody believe Redis, for how long; and it makes no further

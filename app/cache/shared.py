@@ -10,11 +10,12 @@ made up for what was missed.
 """
 
 import secrets
-from collections.abc import Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, cast
 
+import orjson
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -22,7 +23,7 @@ from redis.exceptions import RedisError
 
 from app.cache.batching import Together
 from app.cache.breaker import Breaker
-from app.cache.tags import EVERYTHING, Names
+from app.cache.tags import EVERYTHING, Names, in_memory
 
 KEPT_SECONDS: Final = 60
 _MAX_ANSWERS_PER_NAME: Final = 2000
@@ -53,6 +54,14 @@ end
 return replies
 """
 
+_FORGET = """
+redis.call('UNLINK', unpack(KEYS))
+if #ARGV > 1 then
+  redis.call('PUBLISH', ARGV[1], cjson.encode({unpack(ARGV, 2)}))
+end
+return 1
+"""
+
 _STORE = """
 if redis.call('HGET', KEYS[1], 'token') ~= ARGV[2] then return 0 end
 if redis.call('HLEN', KEYS[1]) > tonumber(ARGV[4]) then return 0 end
@@ -78,6 +87,10 @@ class SharedStore:
 
     def __init__(self, url: str) -> None:
         """Make the client; it connects when first used."""
+        self.listeners: list[Callable[[Names], None]] = []
+        """Who is to be told what this very process made Redis forget, whether Redis confirmed or not."""
+
+        self._url = url
         pool = BlockingConnectionPool.from_url(
             url,
             max_connections=64,
@@ -90,6 +103,8 @@ class SharedStore:
         self._redis: Redis = Redis(connection_pool=pool)
         self._look = self._redis.register_script(_LOOK)
         self._store = self._redis.register_script(_STORE)
+        self._forget = self._redis.register_script(_FORGET)
+        self._channel = f"forgotten:{self._redis.connection_pool.connection_kwargs.get('db', 0)}"
         self._breaker = Breaker(pause=0.5)
         self._looks = Together(self._look_at, at_most=_MAX_LOOKS)
 
@@ -116,10 +131,36 @@ class SharedStore:
 
     async def forget(self, names: Names) -> bool:
         """Delete the answers and tokens under the names; tell whether Redis confirmed."""
+        forgotten = await self._forget_names(names)
+        for listener in self.listeners:
+            listener(names)
+        return forgotten
+
+    async def _forget_names(self, names: Names) -> bool:
         if EVERYTHING in names:
             # The database is the cache's own; `valid` goes with the rest, and comes back with the watcher's next round.
-            return await self._try(self._redis.flushdb(asynchronous=True)) is not None
-        return await self._try(self._redis.unlink(*map(_key, names))) is not None
+            done = await self._try(self._redis.flushdb(asynchronous=True)) is not None
+            await self._try(self._redis.publish(self._channel, orjson.dumps([EVERYTHING])))
+            return done
+        keys, args = [_key(name) for name in names], (self._channel, *in_memory(names))
+        return await self._try(self._forget(keys=keys, args=args)) is not None
+
+    async def forgotten(self) -> AsyncIterator[Names]:
+        """Yield the names that replicas are to drop from their memories, as they are forgotten, for ever.
+
+        The first are those that this replica can't know of: everything.
+
+        Raises:
+            RedisError, OSError: the connection broke; messages may have been lost.
+        """
+        # A connection of its own: between two messages it waits as long as it takes.
+        async with Redis.from_url(self._url, socket_connect_timeout=1, protocol=3) as redis, redis.pubsub() as hearing:
+            await hearing.subscribe(self._channel)
+            yield frozenset({EVERYTHING})
+            while True:
+                message = await hearing.get_message(ignore_subscribe_messages=True, timeout=None)
+                if message is not None:
+                    yield frozenset(orjson.loads(message["data"]))
 
     async def believe(self, *, until: datetime) -> bool:
         """Let readers believe what is stored until then, and not longer even where Redis hears of it late."""

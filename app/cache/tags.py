@@ -4,6 +4,7 @@ A name stands for what is invalidated together: one book under its id or an ISBN
 the same names in paths (haproxy/haproxy.cfg).
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 from app.schemas.book import BookView
@@ -18,6 +19,8 @@ EVERYTHING: Final = "catalogue"
 
 MANY: Final = 200
 """Above so many names, everything is invalidated instead: one message in place of hundreds."""
+
+_SESSION: Final = "session:"
 
 Names = frozenset[str]
 
@@ -50,6 +53,26 @@ def of_availability(book: BookView) -> Names:
 def of_categories() -> Names:
     """Return what a change of a category touches: its name stands in its books."""
     return frozenset({EVERYTHING})
+
+
+def of_session(session_id: str) -> str:
+    """Return the name under which Redis and the replicas' memories keep a session."""
+    return f"{_SESSION}{session_id}"
+
+
+def of_sessions(session_ids: Iterable[str]) -> Names:
+    """Return what a change or the end of these sessions touches."""
+    return frozenset(map(of_session, session_ids))
+
+
+def at_edges(names: Names) -> Names:
+    """Return those of the names that HAProxy keeps answers under."""
+    return frozenset(name for name in names if not name.startswith(_SESSION))
+
+
+def in_memory(names: Names) -> Names:
+    """Return those of the names that replicas keep in their own memory for a moment."""
+    return names - at_edges(names)
 
 
 def together(names: Names) -> Names:

@@ -21,7 +21,7 @@ from pymongo.errors import PyMongoError
 from app import clock
 from app.cache.invalidation import GRANT, Invalidator
 from app.cache.shared import SharedStore
-from app.cache.tags import BOOKS, CATEGORIES, EVERYTHING, SEARCH, SUGGEST, Names
+from app.cache.tags import BOOKS, CATEGORIES, EVERYTHING, SEARCH, SUGGEST, Names, of_sessions
 from app.models.cache_grant import CacheGrant
 from app.models.search_term import WHOLE
 from app.search.vocabulary_feed import FRESH_SECONDS
@@ -36,11 +36,18 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _BATCH: Final = 500
 GRANTS: Final = "cache_grants"
 WORDS: Final = "search_terms"
+SESSIONS: Final = "sessions"
 _WATCHED: Final = {
     "$or": [
         {"ns.coll": {"$in": [BOOKS, CATEGORIES, GRANTS]}},
         # Of the vocabulary only the row that says that all words were counted again.
         {"ns.coll": WORDS, "documentKey._id": WHOLE},
+        # Of a session that it ended or got another role; it is refreshed often, and begins unknown to everybody.
+        {
+            "ns.coll": SESSIONS,
+            "operationType": {"$ne": "insert"},
+            "updateDescription.updatedFields.refresh_hash": {"$exists": False},
+        },
     ]
 }
 _LISTS: Final = frozenset({BOOKS, SEARCH, SUGGEST, CATEGORIES})
@@ -170,6 +177,8 @@ def touched_by(event: Mapping[str, Any]) -> Names:
         return frozenset()
     if event["ns"]["coll"] == WORDS:
         return frozenset({SEARCH, SUGGEST})
+    if event["ns"]["coll"] == SESSIONS and "documentKey" in event:
+        return of_sessions([event["documentKey"]["_id"]])
     book = event.get("fullDocument")
     update = event.get("updateDescription") or {}
     fields = set(update.get("updatedFields", {})) | set(update.get("removedFields", ()))

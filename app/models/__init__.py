@@ -13,6 +13,8 @@ from app.models.inventory import Inventory, StockMovement
 from app.models.order import Order
 from app.models.outbox_event import OutboxEvent
 from app.models.search_term import SearchTerm
+from app.models.session import Session
+from app.models.user import User
 
 DOCUMENTS: list[type[Document]] = [
     Book,
@@ -24,5 +26,7 @@ DOCUMENTS: list[type[Document]] = [
     OutboxEvent,
     SearchTerm,
     StockMovement,
+    Session,
+    User,
 ]
 """Every collection."""

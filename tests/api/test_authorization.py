@@ -73,7 +73,7 @@ async def test_the_list_of_staff_routes_is_complete(client: httpx.AsyncClient) -
         (method.upper(), path.removeprefix(API))
         for path, operations in document["paths"].items()
         for method, operation in operations.items()
-        if operation.get("security")
+        if operation.get("security") and not path.startswith(f"{API}/auth/")
     }
 
     named = {(method, template.replace("{book}", "{book_id}")) for method, template in STAFF_ROUTES}

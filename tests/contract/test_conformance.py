@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from app.security import Role, issue_access_token, new_principal
-from app.settings import Settings
+from app.security import Role
+from stack.tokens import minted_token
 
 FOLDER = Path(__file__).parent
 EXAMPLES = int(os.environ.get("BOOKSTORE_CONTRACT_EXAMPLES", "8"))
@@ -16,11 +16,10 @@ EXAMPLES = int(os.environ.get("BOOKSTORE_CONTRACT_EXAMPLES", "8"))
 
 
 @pytest.fixture(params=[None, Role.STAFF], ids=["anonymous", "staff"])
-def headers(request: pytest.FixtureRequest, settings: Settings) -> list[str]:
+def headers(request: pytest.FixtureRequest) -> list[str]:
     if request.param is None:
         return []
-    lasting = settings.model_copy(update={"access_token_seconds": 24 * 3600})
-    return ["--header", f"Authorization: Bearer {issue_access_token(lasting, new_principal(request.param))}"]
+    return ["--header", f"Authorization: Bearer {minted_token(os.environ, role=request.param, seconds=24 * 3600)}"]
 
 
 def test_the_program_does_what_its_document_says(headers: list[str], tmp_path: Path) -> None:

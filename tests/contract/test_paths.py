@@ -2,8 +2,14 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-# API.md, sections 3 and 8: what this stage of the product serves.
+# API.md, sections 2, 3 and 8: what this stage of the product serves.
 PROMISED = """
+POST   /api/v1/auth/register
+POST   /api/v1/auth/login
+POST   /api/v1/auth/token
+POST   /api/v1/auth/token/refresh
+POST   /api/v1/auth/logout
+POST   /api/v1/auth/logout-all
 GET    /api/v1/books
 GET    /api/v1/books/search
 GET    /api/v1/books/suggest

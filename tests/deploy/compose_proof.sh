@@ -58,10 +58,7 @@ count=$(curl -fsS "$url/api/v1/books?limit=1&include=total" | python3 -c 'import
 book=$(curl -fsS "$url/api/v1/books?limit=1" | python3 -c 'import json, sys; print(json.load(sys.stdin)["data"][0]["id"])')
 say "$count books through HAProxy; the first is $(curl -fsS "$url/api/v1/books/$book" | python3 -c 'import json, sys; print(json.load(sys.stdin)["title"])')"
 
-token=$(docker exec "$(container api-1)" python -c '
-from app.security import Role, issue_access_token, new_principal
-from app.settings import Settings
-print(issue_access_token(Settings(), new_principal(Role.STAFF)))')
+token=$(docker exec "$(container api-1)" python -m app.account_commands token --role staff)
 stock() { curl -fsS -m 15 -H "Authorization: Bearer $token" "$url/api/v1/inventory/$book" | python3 -c 'import json, sys; print(json.load(sys.stdin)["on_hand"])'; }
 # Puts one copy on the shelf; prints the status.
 add_one() {

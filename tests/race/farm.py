@@ -13,6 +13,7 @@ import httpx
 from redis.asyncio import Redis
 
 from app.settings import Settings
+from stack.tokens import minted_token
 from tests.haproxy.edge import CONFIGURATION, REPOSITORY, free_port, haproxy_binary
 
 
@@ -22,6 +23,7 @@ class Farm:
 
     url: str
     cache_url: str
+    staff_token: str
 
 
 DATABASE: Final = "bookstore_race"
@@ -71,7 +73,8 @@ async def running_farm(
             for origin in (*(f"http://127.0.0.1:{port}" for port in ports), f"http://{bind}"):
                 while not await _ready(client, origin):
                     await asyncio.sleep(0.05)
-        yield Farm(f"http://{bind}", cache_url)
+        token = await asyncio.to_thread(minted_token, {**api, "SABOTAGE": ""}, role="staff", seconds=3600)
+        yield Farm(f"http://{bind}", cache_url, token)
 
 
 async def _ready(client: httpx.AsyncClient, origin: str) -> bool:

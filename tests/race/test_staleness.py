@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from app.security import Role, issue_access_token, new_principal
 from app.settings import Settings
 from bench.staleness import Findings, Search
 from tests.haproxy.edge import NOBODY
@@ -29,9 +28,8 @@ class Build:
 
 
 async def search(settings: Settings, folder: Path, build: Build, *, until_stale: bool) -> Findings:
-    token = issue_access_token(settings, new_principal(Role.STAFF))
     async with running_farm(settings, folder, sabotage=build.sabotage, environment=build.environment) as farm:
-        finding = Search(farm.url, token)
+        finding = Search(farm.url, farm.staff_token)
         reads = 10**9 if until_stale else READS
         return await finding.run(reads=reads, writes=WRITES, seconds=LONG_ENOUGH, until_stale=until_stale)
 

@@ -1,0 +1,103 @@
+"""Shapes accounts, sign-ins and tokens as the API takes and gives them."""
+
+from typing import Annotated, Literal
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr
+
+from app.ids import UserId
+from app.schemas.fields import Line, Timestamp
+from app.security import Role
+
+Email = Annotated[
+    str,
+    Field(
+        # As in browsers (WHATWG HTML, "valid e-mail address"), with a dot in the domain.
+        pattern=r"^[a-zA-Z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
+        r"(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)+$",
+        max_length=254,
+        examples=["ada@example.com"],
+    ),
+]
+Username = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{2,31}$", examples=["ada"])]
+"""Never an e-mail address: it has no `@`."""
+
+Password = Annotated[SecretStr, Field(max_length=1024)]
+"""Bounded here so that nothing hashes a book; the rules for new ones are in `app.password_rules`."""
+
+PersonName = Annotated[Line, Field(max_length=100)]
+Secret = Annotated[SecretStr, Field(min_length=1, max_length=1024)]
+
+
+class Registration(BaseModel):
+    """Who wants an account."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    email: Email
+    username: Username
+    password: Password
+    password2: Annotated[Password | None, Field(description="The same again, if at all")] = None
+    first_name: PersonName | None = None
+    last_name: PersonName | None = None
+
+
+class SignIn(BaseModel):
+    """Who wants in: by e-mail address or username."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    login: Annotated[
+        str,
+        Field(
+            validation_alias=AliasChoices("login", "username", "email"),
+            max_length=254,
+            description="E-mail address or username; `username` or `email` is taken in its place",
+        ),
+    ]
+    password: Password
+
+
+class Refresh(BaseModel):
+    """A refresh token to be exchanged for the next."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    refresh_token: Secret
+
+
+class SignOut(BaseModel):
+    """Which session to end: this request's, or that of a refresh token."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    refresh_token: Secret | None = None
+
+
+class UserView(BaseModel):
+    """A user, as the user and the shop see it."""
+
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
+    id: UserId
+    email: str
+    username: str
+    first_name: str | None
+    last_name: str | None
+    role: Role
+    email_verified: bool
+    created_at: Timestamp
+
+
+class TokensView(BaseModel):
+    """What a client signs its requests with (RFC 6749, section 5.1)."""
+
+    access_token: str
+    refresh_token: str
+    token_type: Literal["bearer"] = "bearer"  # noqa: S105  a kind of token
+    expires_in: Annotated[int, Field(description="Seconds that the access token lasts")]
+
+
+class WelcomeView(TokensView):
+    """A new user, signed in."""
+
+    user: UserView
