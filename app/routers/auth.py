@@ -2,21 +2,17 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Response
-from fastapi.security import OAuth2PasswordRequestForm
-from pydantic import SecretStr
+from fastapi import APIRouter, Form, Response
 
 from app.answers import nothing, response_of, written
 from app.dependencies import CurrentUser, IdempotencyKey, Sender, Shop, Visitor
 from app.errors import AuthenticationRequired
 from app.idempotency import Once
 from app.routers.responses import problems
-from app.schemas.account import Refresh, Registration, SignIn, SignOut, TokensView, WelcomeView
+from app.schemas.account import PasswordGrant, Refresh, Registration, SignIn, SignOut, TokensView, WelcomeView
 from app.services import sessions, signing_in
 
 router = APIRouter(prefix="/auth", tags=["accounts"])
-
-SignInForm = Annotated[OAuth2PasswordRequestForm, Depends()]
 
 _OPEN = problems(413, 415)
 _SIGNED_IN = problems(401, 403, 413, 415)
@@ -37,9 +33,9 @@ async def sign_in(body: SignIn, shop: Shop, sender: Sender) -> Response:
 
 
 @router.post("/token", response_model=TokensView, responses=_OPEN | problems(401))
-async def sign_in_by_form(form: SignInForm, shop: Shop, sender: Sender) -> Response:
+async def sign_in_by_form(form: Annotated[PasswordGrant, Form()], shop: Shop, sender: Sender) -> Response:
     """Sign in as `/auth/login` does, by the form of OAuth 2: what the Authorize button of `/docs` sends."""
-    body = SignIn(login=form.username, password=SecretStr(form.password))
+    body = SignIn(login=form.username, password=form.password)
     once = Once[TokensView](None, lambda tokens: written(tokens, tagged=False))
     return response_of(await signing_in.sign_in(shop.desk, body, device=sender, once=once))
 

@@ -24,6 +24,7 @@ Username = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{2,31}$", ex
 Password = Annotated[SecretStr, Field(max_length=1024)]
 """Bounded here so that nothing hashes a book; the rules for new ones are in `app.password_rules`."""
 
+Login = Annotated[str, Field(max_length=254)]
 PersonName = Annotated[Line, Field(max_length=100)]
 Secret = Annotated[SecretStr, Field(min_length=1, max_length=1024)]
 
@@ -47,14 +48,24 @@ class SignIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     login: Annotated[
-        str,
+        Login,
         Field(
             validation_alias=AliasChoices("login", "username", "email"),
-            max_length=254,
             description="E-mail address or username; `username` or `email` is taken in its place",
         ),
     ]
     password: Password
+
+
+class PasswordGrant(BaseModel):
+    """The form of OAuth 2's password flow (RFC 6749, section 4.3.2); scopes and clients mean nothing here."""
+
+    grant_type: Literal["password"] | None = None
+    username: Login
+    password: Password
+    scope: Annotated[str, Field(max_length=1024)] = ""
+    client_id: Annotated[str | None, Field(max_length=1024)] = None
+    client_secret: Annotated[SecretStr | None, Field(max_length=1024)] = None
 
 
 class Refresh(BaseModel):

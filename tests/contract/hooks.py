@@ -13,7 +13,7 @@ STATEFUL_CODES: Final = frozenset({"cursor_invalid", "gone", "precondition_faile
 STATEFUL_FIELDS: Final = frozenset({"unknown_category", "cycle", "too_deep"})
 """The same for single fields: it depends on which categories there are."""
 
-RELATED_FIELDS: Final = frozenset({"isbn_mismatch", "range_empty", "slug_needed"})
+RELATED_FIELDS: Final = frozenset({"isbn_mismatch", "range_empty", "slug_needed", "password_mismatch"})
 """Two fields that don't go together; JSON Schema can't relate them."""
 
 
