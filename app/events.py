@@ -15,6 +15,7 @@ Kind = Literal[
     "order.cancelled",
     "order.expired",
     "order.refunded",
+    "payment.unsettled",
     "stock.low",
 ]
 """Every kind of event. What nobody waits for is recorded all the same."""
@@ -22,7 +23,7 @@ Kind = Literal[
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened to a subject: a user's, an order's or a book's id.
+    """Something that happened to a subject: a user's, an order's, a payment's or a book's id.
 
     Events of one subject are heard in the order in which they happened. `data` holds ids and numbers, and no secrets:
     who hears of it looks up the rest.

@@ -10,6 +10,8 @@ CategoryId: TypeAlias = str
 MovementId: TypeAlias = str
 OrderId: TypeAlias = str
 CartId: TypeAlias = str
+PaymentId: TypeAlias = str
+RefundId: TypeAlias = str
 UserId: TypeAlias = str
 SessionId: TypeAlias = str
 EventId: TypeAlias = str
@@ -21,6 +23,9 @@ CATEGORY: Final = "cat"
 MOVEMENT: Final = "mov"
 ORDER: Final = "ord"
 CART: Final = "crt"
+PAYMENT: Final = "pay"
+REFUND: Final = "rf"
+LEDGER_ENTRY: Final = "led"
 USER: Final = "usr"
 SESSION: Final = "ses"
 EVENT: Final = "evt"
@@ -33,6 +38,11 @@ _ULID = "[0-7][0-9A-HJKMNP-TV-Z]{25}"
 def new_id(prefix: str) -> str:
     """Return a fresh id such as `bk_01J9Z…`: the prefix, and a ULID (github.com/ulid/spec) of this millisecond."""
     return f"{prefix}_{ULID()}"
+
+
+def payment_id_of(order_id: OrderId) -> PaymentId:
+    """Return the id of an order's payment: an order has one payment, and this is what makes it one."""
+    return f"{PAYMENT}_{order_id.removeprefix(f'{ORDER}_')}"
 
 
 def pattern(prefix: str) -> str:

@@ -47,4 +47,5 @@ def configure_logging(process_name: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
-    logging.getLogger("pymongo").setLevel(logging.WARNING)
+    for talkative in ("pymongo", "stripe"):
+        logging.getLogger(talkative).setLevel(logging.WARNING)

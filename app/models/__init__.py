@@ -10,11 +10,15 @@ from app.models.cache_grant import CacheGrant
 from app.models.category import Category
 from app.models.idempotency_key import IdempotencyKey
 from app.models.inventory import Inventory, StockMovement
+from app.models.ledger_entry import LedgerEntry
 from app.models.order import Order
 from app.models.outbox_event import OutboxEvent
+from app.models.payment import Payment
+from app.models.refund import Refund
 from app.models.search_term import SearchTerm
 from app.models.session import Session
 from app.models.user import User
+from app.models.webhook_event import WebhookEvent
 
 DOCUMENTS: list[type[Document]] = [
     Book,
@@ -22,11 +26,15 @@ DOCUMENTS: list[type[Document]] = [
     Category,
     IdempotencyKey,
     Inventory,
+    LedgerEntry,
     Order,
     OutboxEvent,
+    Payment,
+    Refund,
     SearchTerm,
     StockMovement,
     Session,
     User,
+    WebhookEvent,
 ]
 """Every collection."""

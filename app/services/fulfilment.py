@@ -11,6 +11,7 @@ from app import clock
 from app.errors import Conflict, InvalidTransition, NotFound
 from app.events import Event, Kind
 from app.idempotency import Attempt
+from app.ids import payment_id_of
 from app.models.order import Order
 from app.models.order_event import OrderEvent, OrderEventKind
 from app.models.outbox_event import OutboxEvent
@@ -38,6 +39,9 @@ _TOLD_AS: Final[Mapping[OrderEventKind, Kind]] = {
     OrderEventKind.REFUNDED: "order.refunded",
 }
 """What others hear of."""
+
+_UNSETTLES: Final = frozenset({OrderEventKind.CANCELLED, OrderEventKind.EXPIRED, OrderEventKind.PAID_TOO_LATE})
+"""After these the payment is called off, and what was paid is given back (`app.services.paying.settle`)."""
 
 
 async def settle_paid(order_id: str, *, captured: int, attempt: Attempt) -> Order:
@@ -203,4 +207,8 @@ async def _change(
     if kind in _TOLD_AS:
         data: dict[str, str | int] = {"order_id": order.id} | ({"amount": amount} if amount is not None else {})
         await OutboxEvent.add(Event(_TOLD_AS[kind], order.id, data), session=attempt.session)
+    if kind in _UNSETTLES:
+        # A subject of its own: no e-mail that can't be sent keeps money waiting.
+        unsettled = Event("payment.unsettled", payment_id_of(order.id))
+        await OutboxEvent.add(unsettled, session=attempt.session)
     return changed

@@ -2,8 +2,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from app.lifespan import Resources
 from app.payments.gateway import Gateway
 from app.payments.stripe_gateway import StripeGateway
+from app.payments.till import Till
 from app.settings import Settings
 from tests.payments.weather import Weather, weather_over
 
@@ -31,3 +33,14 @@ async def impatient(settings: Settings, weather: Weather) -> AsyncIterator[Gatew
     made = StripeGateway(settings.model_copy(update={"stripe_api_base": weather.url, "payment_deadline_seconds": 1.0}))
     yield made
     await made.aclose()
+
+
+@pytest.fixture(params=[True, False], ids=["keys kept", "keys forgotten"])
+async def till(
+    shop: Resources, settings: Settings, weather: Weather, request: pytest.FixtureRequest
+) -> AsyncIterator[Till]:
+    """The shop's till behind the weather; once with a gateway that keeps no idempotency keys."""
+    weather.keeps_keys = request.param
+    gateway = StripeGateway(settings.model_copy(update={"stripe_api_base": weather.url}))
+    yield Till(shop.writer, gateway)
+    await gateway.aclose()

@@ -1,0 +1,199 @@
+"""Keeps payments: one for each order, with what the gateway took and gave back."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar, Final
+
+from beanie import Document, SortDirection
+from pydantic import Field
+from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.errors import DuplicateKeyError
+
+from app.ids import OrderId, PaymentId, UserId
+from app.money import Currency
+
+Query = Mapping[str, Any]
+
+
+class PaymentState(StrEnum):
+    """Where a payment stands."""
+
+    REQUIRES_PAYMENT = "requires_payment"
+    PROCESSING = "processing"
+    FAILED = "failed"
+    PAID = "paid"
+    PARTIALLY_REFUNDED = "partially_refunded"
+    REFUNDED = "refunded"
+    CANCELLED = "cancelled"
+
+
+OPEN: Final = frozenset({PaymentState.REQUIRES_PAYMENT, PaymentState.PROCESSING, PaymentState.FAILED})
+"""Money may come yet."""
+
+_OPEN: Final = {"status": {"$in": [state.value for state in OPEN]}}
+
+
+class Payment(Document):
+    """The one payment of an order; its id is made of the order's. All amounts are minor units of `currency`.
+
+    Always: refunded <= claimed <= captured, where `claimed` is what refunds were given or promised.
+    """
+
+    id: PaymentId  # type: ignore[assignment]
+    order_id: OrderId
+    user_id: UserId
+    amount: int
+    currency: Currency
+    status: PaymentState = PaymentState.REQUIRES_PAYMENT
+    intent_id: Annotated[str | None, Field(description="The gateway's; none while the gateway wasn't reached")] = None
+    client_secret: Annotated[str | None, Field(description="Lets the payer's browser pay at the gateway")] = None
+    failure: Annotated[str | None, Field(description="Why the last attempt was refused")] = None
+    captured: int = 0
+    claimed: int = 0
+    refunded: int = 0
+    ask_at: Annotated[datetime | None, Field(description="When the gateway is asked again, whatever it tells us")]
+    created_at: datetime
+    updated_at: datetime
+
+    class Settings:
+        """How it is stored."""
+
+        name = "payments"
+
+    INDEXES: ClassVar[list[IndexModel]] = [
+        IndexModel("intent_id", unique=True, partialFilterExpression={"intent_id": {"$type": "string"}}),
+        IndexModel([("user_id", ASCENDING), ("_id", DESCENDING)]),
+        IndexModel([("status", ASCENDING), ("_id", DESCENDING)]),
+        IndexModel("ask_at", partialFilterExpression={"ask_at": {"$type": "date"}}),
+    ]
+
+    @property
+    def refundable(self) -> int:
+        """What can still be given back."""
+        return self.captured - self.claimed
+
+    @classmethod
+    async def of_id(cls, payment_id: str, session: AsyncClientSession | None = None) -> "Payment | None":
+        """Return the payment, whosever it is."""
+        return await cls.find_one({"_id": payment_id}, session=session)
+
+    @classmethod
+    async def of_intent(cls, intent_id: str) -> "Payment | None":
+        """Return the payment that the gateway knows by this id."""
+        return await cls.find_one({"intent_id": intent_id})
+
+    @classmethod
+    async def of_ids(cls, payment_ids: Sequence[str]) -> "dict[str, Payment]":
+        """Return these payments, by id."""
+        return {one.id: one for one in await cls.find({"_id": {"$in": list(payment_ids)}}).to_list()}
+
+    async def open(self, session: AsyncClientSession | None = None) -> "Payment":
+        """Write the payment down before anybody asks the gateway; where it is there already, return that one."""
+        document = self.model_dump(mode="python", exclude={"id"}) | {"_id": self.id}
+        try:
+            await self.get_pymongo_collection().insert_one(document, session=session)
+        except DuplicateKeyError:
+            if session is not None:
+                raise
+        found = await Payment.of_id(self.id, session)
+        assert found is not None
+        return found
+
+    @classmethod
+    async def attach_intent(cls, payment_id: str, *, intent_id: str, client_secret: str | None, at: datetime) -> bool:
+        """Note the intent that was made, unless the payment has one or is called off: the first one counts."""
+        done = await cls.get_pymongo_collection().update_one(
+            {"_id": payment_id, "intent_id": None, **_OPEN},
+            {"$set": {"intent_id": intent_id, "client_secret": client_secret, "updated_at": at}},
+        )
+        return done.modified_count == 1
+
+    @classmethod
+    async def capture(cls, payment_id: str, amount: int, *, at: datetime, session: AsyncClientSession) -> int:
+        """Note that this much was taken in all; return how much of it is news."""
+        paid = {"captured": amount, "status": PaymentState.PAID.value, "failure": None, "ask_at": None}
+        before = await cls.get_pymongo_collection().find_one_and_update(
+            {"_id": payment_id, "captured": {"$lt": amount}},
+            {"$set": {**paid, "updated_at": at}},
+            return_document=ReturnDocument.BEFORE,
+            session=session,
+        )
+        return amount - int(before["captured"]) if before else 0
+
+    @classmethod
+    async def note_state(
+        cls,
+        payment_id: str,
+        state: PaymentState,
+        *,
+        failure: str | None = None,
+        at: datetime,
+        session: AsyncClientSession,
+    ) -> bool:
+        """Note where an unpaid payment stands; False where that is known, or money came."""
+        done = await cls.get_pymongo_collection().update_one(
+            {"_id": payment_id, **_OPEN, "$nor": [{"status": state.value, "failure": failure}]},
+            {"$set": {"status": state.value, "failure": failure, "updated_at": at}},
+            session=session,
+        )
+        return done.modified_count == 1
+
+    @classmethod
+    async def claim(cls, payment_id: str, amount: int, *, at: datetime, session: AsyncClientSession) -> bool:
+        """Promise to give this much back, never more than was taken; False where it would be more."""
+        done = await cls.get_pymongo_collection().update_one(
+            {"_id": payment_id, "$expr": {"$lte": [{"$add": ["$claimed", amount]}, "$captured"]}},
+            {"$inc": {"claimed": amount}, "$set": {"updated_at": at}},
+            session=session,
+        )
+        return done.modified_count == 1
+
+    @classmethod
+    async def disclaim(cls, payment_id: str, amount: int, *, at: datetime, session: AsyncClientSession) -> None:
+        """Take a promise back that the gateway refused for good."""
+        await cls.get_pymongo_collection().update_one(
+            {"_id": payment_id}, {"$inc": {"claimed": -amount}, "$set": {"updated_at": at}}, session=session
+        )
+
+    @classmethod
+    async def give_back(cls, payment_id: str, amount: int, *, at: datetime, session: AsyncClientSession) -> "Payment":
+        """Note that this much of what was promised was given back."""
+        whole = {"$gte": ["$refunded", "$captured"]}
+        state = {"$cond": [whole, PaymentState.REFUNDED.value, PaymentState.PARTIALLY_REFUNDED.value]}
+        found = await cls.get_pymongo_collection().find_one_and_update(
+            {"_id": payment_id},
+            [{"$set": {"refunded": {"$add": ["$refunded", amount]}, "updated_at": at}}, {"$set": {"status": state}}],
+            return_document=ReturnDocument.AFTER,
+            session=session,
+        )
+        payment: Payment = cls.model_validate(found)
+        return payment
+
+    @classmethod
+    async def ask_again(cls, payment_id: str, *, at: datetime | None) -> None:
+        """Say when the gateway is asked about it next; `None`: not unless something happens."""
+        await cls.get_pymongo_collection().update_one({"_id": payment_id}, {"$set": {"ask_at": at}})
+
+    @classmethod
+    async def take_due(cls, *, now: datetime, until: datetime) -> "Payment | None":
+        """Take the payment that has waited longest to be asked about; nobody else gets it before `until`."""
+        found = await cls.get_pymongo_collection().find_one_and_update(
+            {"ask_at": {"$lte": now}},
+            {"$set": {"ask_at": until}},
+            sort=[("ask_at", SortDirection.ASCENDING)],
+            return_document=ReturnDocument.AFTER,
+        )
+        return cls.model_validate(found) if found else None
+
+    @classmethod
+    async def page(cls, query: Query, *, before: str | None, limit: int) -> "list[Payment]":
+        """Return up to `limit` payments that match, the newest first."""
+        beyond = {"$and": [query, {"_id": {"$lt": before}}]} if before else query
+        return await cls.find(beyond).sort([("_id", SortDirection.DESCENDING)]).limit(limit).to_list()
+
+    @classmethod
+    async def count_matching(cls, query: Query, *, at_most: int) -> int:
+        """Return how many payments match, counted up to `at_most`."""
+        return await cls.get_pymongo_collection().count_documents(dict(query), limit=at_most)

@@ -1,0 +1,202 @@
+"""Takes money for orders: one payment each, which moves only by what the gateway says when it is asked."""
+
+from datetime import timedelta
+from typing import Final
+
+from app import clock
+from app.errors import Conflict, NotFound, PaymentDeclined, PaymentGatewayUnavailable
+from app.idempotency import Attempt
+from app.ids import payment_id_of
+from app.models.ledger_entry import Account, LedgerEntry
+from app.models.order import Order
+from app.models.payment import OPEN, Payment, PaymentState
+from app.order_states import OrderStatus
+from app.payments.gateway import Intent, IntentStatus, RequestRefused
+from app.payments.till import Till
+from app.services import fulfilment
+from app.services.refunding import give_back
+from app.telemetry import logger
+
+ASK_EVERY: Final = timedelta(seconds=30)
+"""How often the gateway is asked about a payment that it told us nothing of: a lost webhook is repaired within 60 s."""
+
+_ENDED: Final = frozenset({OrderStatus.CANCELLED, OrderStatus.EXPIRED})
+_WAITING: Final = frozenset(
+    {IntentStatus.REQUIRES_PAYMENT_METHOD, IntentStatus.REQUIRES_CONFIRMATION, IntentStatus.REQUIRES_ACTION}
+)
+
+
+def payment_of(order: Order) -> Payment:
+    """Return the payment that an order begins with; it is written down before the gateway hears of it."""
+    moment = clock.now()
+    return Payment(
+        id=payment_id_of(order.id),
+        order_id=order.id,
+        user_id=order.user_id,
+        amount=order.total,
+        currency=order.currency,
+        ask_at=moment + ASK_EVERY,
+        created_at=moment,
+        updated_at=moment,
+    )
+
+
+async def start_payment(till: Till, order: Order) -> Payment:
+    """Make the order's one payment ready to be paid, at the gateway too. Running it twice gives the same payment.
+
+    The payment is in the database before the gateway is asked. Where the answer is lost, the next one asks again with
+    the same key; an intent that nobody heard of has no payer, so it takes no money.
+
+    Raises:
+        Conflict: the order has ended.
+        PaymentGatewayUnavailable: nothing is known; the order stays payable.
+    """
+    if order.status in _ENDED:
+        raise Conflict(f"The order is {order.status}; there is nothing to pay.")
+    payment = await Payment.of_id(payment_id_of(order.id)) or await payment_of(order).open()
+    if order.payment_id is None:
+        await till.commit(lambda work: fulfilment.attach_payment(order.id, payment_id=payment.id, attempt=work))
+    if payment.intent_id is not None:
+        return payment
+    intent = await till.gateway.create_intent(
+        payment_id=payment.id, order_id=order.id, amount=payment.amount, currency=payment.currency
+    )
+    attached = await Payment.attach_intent(
+        payment.id, intent_id=intent.id, client_secret=intent.client_secret, at=clock.now()
+    )
+    payment = await _known(payment.id)
+    if not attached and payment.intent_id != intent.id:
+        # Another request was first, at a gateway that keeps no keys; or the order ended meanwhile.
+        await till.gateway.cancel_intent(intent.id)
+    if payment.intent_id is None:
+        raise Conflict("The order has ended; there is nothing to pay.")
+    return payment
+
+
+async def confirm_payment(till: Till, payment: Payment, *, payment_method: str, attempt: str) -> Payment:
+    """Take the money by a payment method of the gateway's. A payment is charged once, however often this runs.
+
+    Raises:
+        PaymentDeclined: it was refused; the order waits for another.
+        PaymentGatewayUnavailable: nothing is known; the reconciler finds out.
+    """
+    assert payment.intent_id is not None
+    try:
+        intent = await till.gateway.confirm_intent(payment.intent_id, payment_method=payment_method, attempt=attempt)
+    except PaymentDeclined:
+        await apply_intent(till, payment, await till.gateway.fetch_intent(payment.intent_id))
+        raise
+    except RequestRefused as error:
+        raise PaymentDeclined(f"The payment was refused: {error}", decline_code=error.code) from error
+    return await settle(till, payment.id, intent)
+
+
+async def pay_order(till: Till, order_id: str, *, payment_method: str | None, attempt: str) -> Payment | None:
+    """Start the payment of an order that was just placed, and take the money where a payment method is given.
+
+    None while the gateway is away: the order stays payable. Where the outcome is unknown, the payment as it is known.
+
+    Raises:
+        PaymentDeclined: the money was refused; the order waits for another payment.
+    """
+    order = await Order.of_id(order_id)
+    if order is None:
+        raise NotFound("There is no such order.")
+    try:
+        payment = await start_payment(till, order)
+        if payment_method is not None and payment.status in OPEN:
+            return await confirm_payment(till, payment, payment_method=payment_method, attempt=attempt)
+    except PaymentGatewayUnavailable:
+        logger.warning("payment put off", extra={"order": order_id})
+        found = await Payment.of_id(payment_id_of(order_id))
+        return found if found is not None and found.intent_id is not None else None
+    except Conflict:
+        return await Payment.of_id(payment_id_of(order_id))
+    return payment
+
+
+async def apply_intent(till: Till, payment: Payment, intent: Intent) -> None:
+    """Move payment, order and books by what the gateway says: the one way in which money is noted.
+
+    Webhooks, the payer's request, `verify` and the reconciler all end here; whoever comes first has the effect, and
+    whoever comes again finds it.
+    """
+
+    async def work(attempt: Attempt) -> None:
+        session, moment = attempt.session, clock.now()
+        match intent.status:
+            case IntentStatus.SUCCEEDED:
+                news = await Payment.capture(payment.id, intent.received, at=moment, session=session)
+                if news:
+                    await _enter(payment, intent, news).post(session)
+                    await fulfilment.settle_paid(payment.order_id, captured=intent.received, attempt=attempt)
+            case IntentStatus.PROCESSING | IntentStatus.REQUIRES_CAPTURE:
+                if await Payment.note_state(payment.id, PaymentState.PROCESSING, at=moment, session=session):
+                    await fulfilment.settle_processing(payment.order_id, attempt=attempt)
+            case IntentStatus.CANCELED:
+                await Payment.note_state(payment.id, PaymentState.CANCELLED, at=moment, session=session)
+            case _ if intent.failure is not None:
+                failed, why = PaymentState.FAILED, intent.failure
+                if await Payment.note_state(payment.id, failed, failure=why, at=moment, session=session):
+                    await fulfilment.settle_payment_failed(payment.order_id, reason=why, attempt=attempt)
+
+    await till.commit(work)
+
+
+async def settle(till: Till, payment_id: str, intent: Intent | None = None) -> Payment:
+    """Bring the gateway, the payment and the order to agreement, and return the payment as it is then.
+
+    An order that ended is called off at the gateway; what came too late, or for a cancelled order, is given back.
+    Runs for each notice of the gateway, each `verify`, and from the reconciler; twice, or at once, does no harm.
+
+    Raises:
+        NotFound: there is no such payment.
+        PaymentGatewayUnavailable: nothing is known yet.
+    """
+    payment = await _known(payment_id)
+    if payment.status in OPEN:
+        await _ask(till, payment, intent)
+    order = await Order.of_id(payment.order_id)
+    await give_back(till, payment_id, due=order is not None and order.refund_due > 0)
+    payment = await _known(payment_id)
+    if payment.status not in OPEN and payment.ask_at is not None:
+        await Payment.ask_again(payment_id, at=None)
+        return await _known(payment_id)
+    return payment
+
+
+async def _ask(till: Till, payment: Payment, intent: Intent | None) -> None:
+    order = await Order.of_id(payment.order_id)
+    ended = order is None or order.status in _ENDED
+    if payment.intent_id is None:
+        if ended:
+            await till.commit(lambda work: _call_off(payment.id, work))
+        return
+    found = intent or await till.gateway.fetch_intent(payment.intent_id)
+    if ended and found.status in _WAITING:
+        found = await till.gateway.cancel_intent(payment.intent_id)
+    await apply_intent(till, payment, found)
+
+
+async def _call_off(payment_id: str, attempt: Attempt) -> None:
+    await Payment.note_state(payment_id, PaymentState.CANCELLED, at=clock.now(), session=attempt.session)
+
+
+async def _known(payment_id: str) -> Payment:
+    payment = await Payment.of_id(payment_id)
+    if payment is None:
+        raise NotFound("There is no such payment.")
+    return payment
+
+
+def _enter(payment: Payment, intent: Intent, amount: int) -> LedgerEntry:
+    return LedgerEntry(
+        source=f"{intent.id} {intent.received}",
+        debit=Account.GATEWAY,
+        credit=Account.SALES,
+        amount=amount,
+        currency=payment.currency,
+        payment_id=payment.id,
+        order_id=payment.order_id,
+        at=clock.now(),
+    )

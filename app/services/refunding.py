@@ -1,0 +1,154 @@
+"""Gives money back: promised within what was taken, asked of the gateway once, and then entered."""
+
+from typing import Final
+
+from pymongo.errors import DuplicateKeyError
+
+from app import clock
+from app.errors import NotFound, RefundExceedsCaptured
+from app.idempotency import Attempt
+from app.models.ledger_entry import Account, LedgerEntry
+from app.models.payment import Payment
+from app.models.refund import Refund, RefundState
+from app.payments.gateway import GatewayRefund, RefundStatus, RequestRefused
+from app.payments.till import Till
+from app.services import fulfilment
+from app.telemetry import logger
+
+ORDER_ENDED: Final = "order_ended"
+"""The cause of the refund that an order gets which was paid and won't be delivered."""
+
+_SHOP: Final = "shop"
+
+
+async def promise(
+    payment: Payment,
+    *,
+    amount: int,
+    actor: str,
+    attempt: Attempt,
+    reason: str | None = None,
+    claim: str | None = None,
+    cause: str | None = None,
+) -> Refund:
+    """Promise a refund within the caller's transaction: never more is promised than was taken.
+
+    Raises:
+        RefundExceedsCaptured: with what is left as `refundable`.
+    """
+    moment = clock.now()
+    if not await Payment.claim(payment.id, amount, at=moment, session=attempt.session):
+        now = await Payment.of_id(payment.id, attempt.session)
+        left = now.refundable if now is not None else 0
+        raise RefundExceedsCaptured(
+            "More than is left of what was paid can't be given back.",
+            refundable={"amount": left, "currency": payment.currency},
+        )
+    refund = Refund(
+        payment_id=payment.id,
+        order_id=payment.order_id,
+        amount=amount,
+        currency=payment.currency,
+        reason=reason,
+        actor=actor,
+        claim=claim,
+        cause=cause,
+        free_at=moment,
+        created_at=moment,
+        updated_at=moment,
+    )
+    await refund.promise(attempt.session)
+    return refund
+
+
+async def give_back(till: Till, payment_id: str, *, due: bool) -> None:
+    """Give back what was promised for a payment; where its order ended (`due`), all that is left of it.
+
+    Raises:
+        PaymentGatewayUnavailable: it is tried again later.
+    """
+    if due:
+        await _promise_the_rest(till, payment_id)
+    for refund in await Refund.pending_of(payment_id):
+        await perform(till, refund.id)
+
+
+async def perform(till: Till, refund_id: str) -> Refund:
+    """Ask the gateway for a promised refund, and enter it. Twice, or at once, gives one refund.
+
+    One asks at a time. From the second attempt on the gateway is first asked what it gave: keys end after a day.
+
+    Raises:
+        NotFound: there is no such refund.
+        PaymentGatewayUnavailable: nothing is known; it is tried again after a while.
+    """
+    refund = await Refund.take(refund_id, now=clock.now())
+    if refund is not None:
+        payment = await Payment.of_id(refund.payment_id)
+        assert payment is not None
+        assert payment.intent_id is not None
+        try:
+            given = await _given(till, refund, payment.intent_id)
+        except RequestRefused as error:
+            logger.error("refund refused", extra={"refund": refund_id, "detail": str(error)})
+            given = None
+        await _enter(till, refund, given)
+    settled = await Refund.of_id(refund_id)
+    if settled is None:
+        raise NotFound("There is no such refund.")
+    return settled
+
+
+async def _given(till: Till, refund: Refund, intent_id: str) -> GatewayRefund:
+    if refund.attempts > 1:
+        for one in await till.gateway.refunds_of(intent_id):
+            if one.refund_id == refund.id:
+                return one
+    return await till.gateway.refund(intent_id, refund_id=refund.id, amount=refund.amount)
+
+
+async def _enter(till: Till, refund: Refund, given: GatewayRefund | None) -> None:
+    succeeded = given is not None and given.status is not RefundStatus.FAILED
+    state = RefundState.SUCCEEDED if succeeded else RefundState.FAILED
+
+    async def work(attempt: Attempt) -> None:
+        session, moment = attempt.session, clock.now()
+        gateway_id = given.id if given is not None else None
+        if not await Refund.settle(refund.id, state, gateway_id=gateway_id, at=moment, session=session):
+            return
+        if not succeeded:
+            await Payment.disclaim(refund.payment_id, refund.amount, at=moment, session=session)
+            return
+        payment = await Payment.give_back(refund.payment_id, refund.amount, at=moment, session=session)
+        await LedgerEntry(
+            source=refund.id,
+            debit=Account.SALES,
+            credit=Account.GATEWAY,
+            amount=refund.amount,
+            currency=refund.currency,
+            payment_id=refund.payment_id,
+            order_id=refund.order_id,
+            at=moment,
+        ).post(session)
+        await fulfilment.settle_refunded(
+            refund.order_id, refunded=payment.refunded, attempt=attempt, reason=refund.reason
+        )
+
+    await till.commit(work)
+
+
+async def _promise_the_rest(till: Till, payment_id: str) -> None:
+    async def work(attempt: Attempt) -> None:
+        payment = await Payment.of_id(payment_id, attempt.session)
+        if payment is None or payment.refundable <= 0:
+            return
+        if await Refund.of_cause(payment_id, ORDER_ENDED, attempt.session) is None:
+            await promise(
+                payment, amount=payment.refundable, actor=_SHOP, attempt=attempt, cause=ORDER_ENDED,
+                reason="The order was paid, and won't be delivered.",
+            )  # fmt: skip
+
+    try:
+        await till.commit(work)
+    except DuplicateKeyError:
+        return  # another process promised it at the same moment

@@ -1,0 +1,139 @@
+import asyncio
+from datetime import timedelta
+
+import httpx
+import pytest
+
+from app import clock
+from app.errors import PaymentGatewayUnavailable, RefundExceedsCaptured
+from app.idempotency import Attempt
+from app.ids import new_id
+from app.lifespan import Resources
+from app.models.payment import Payment, PaymentState
+from app.models.refund import LEASE, Refund, RefundState
+from app.payments.till import Till
+from app.services import refunding
+from app.services.paying import settle
+from tests.factories.orders import an_order, order_now, rows
+from tests.payments.test_paying import TOTAL, books, paid
+from tests.payments.weather import Fault, Weather
+
+
+@pytest.fixture
+async def payment(till: Till, staff: httpx.AsyncClient) -> Payment:
+    return await paid(till, (await an_order(till, staff)).id)
+
+
+async def promised(till: Till, payment: Payment, amount: int, *, claim: str | None = None) -> Refund:
+    async def work(attempt: Attempt) -> Refund:
+        return await refunding.promise(payment, amount=amount, actor="test", attempt=attempt, claim=claim)
+
+    return await till.commit(work)
+
+
+async def lease_over(shop: Resources, refund: Refund) -> None:
+    past = clock.now() - timedelta(seconds=1)
+    await shop.database.database.refunds.update_one({"_id": refund.id}, {"$set": {"free_at": past}})
+
+
+async def given(till: Till, payment: Payment) -> list[int]:
+    assert payment.intent_id is not None
+    return sorted(refund.amount for refund in await till.gateway.refunds_of(payment.intent_id))
+
+
+async def test_refunds_go_back_in_parts(till: Till, shop: Resources, payment: Payment) -> None:
+    first = await refunding.perform(till, (await promised(till, payment, 1000)).id)
+    half = await Payment.of_id(payment.id)
+    second = await refunding.perform(till, (await promised(till, payment, TOTAL - 1000)).id)
+    whole = await Payment.of_id(payment.id)
+
+    assert (first.status, second.status) == (RefundState.SUCCEEDED, RefundState.SUCCEEDED)
+    assert half is not None
+    assert whole is not None
+    assert (half.status, half.refunded, half.refundable) == (PaymentState.PARTIALLY_REFUNDED, 1000, TOTAL - 1000)
+    assert (whole.status, whole.refunded, whole.refundable) == (PaymentState.REFUNDED, TOTAL, 0)
+    assert await given(till, payment) == [1000, TOTAL - 1000]
+    assert await books(shop) == {("sales", "gateway"): TOTAL, ("gateway", "sales"): TOTAL}
+
+
+async def test_two_refunds_at_once_end_at_what_was_paid(till: Till, shop: Resources, payment: Payment) -> None:
+    # when
+    outcomes = await asyncio.gather(*(promised(till, payment, 2000) for _ in range(5)), return_exceptions=True)
+
+    # then
+    refused = [one for one in outcomes if isinstance(one, RefundExceedsCaptured)]
+    assert len(refused) == 4
+    assert refused[0].data == {"refundable": {"amount": TOTAL - 2000, "currency": "USD"}}
+    await settle(till, payment.id)
+    assert await given(till, payment) == [2000]
+
+
+async def test_the_same_refund_performed_at_once_is_given_once(till: Till, payment: Payment) -> None:
+    refund = await promised(till, payment, 500)
+
+    await asyncio.gather(*(refunding.perform(till, refund.id) for _ in range(8)))
+
+    assert await given(till, payment) == [500]
+    found = await Payment.of_id(payment.id)
+    assert found is not None
+    assert (found.claimed, found.refunded) == (500, 500)
+
+
+@pytest.mark.parametrize("fault", [Fault.LOST_ANSWER, Fault.BROKEN_LATE, Fault.BROKEN, Fault.TOO_MANY, Fault.DOWN])
+async def test_a_refund_whose_answer_was_lost_is_given_once(
+    till: Till, shop: Resources, weather: Weather, payment: Payment, fault: Fault
+) -> None:
+    # given
+    refund = await promised(till, payment, 500)
+    weather.strike("refunds", fault)
+
+    # when
+    with pytest.raises(PaymentGatewayUnavailable):
+        await refunding.perform(till, refund.id)
+    weather.clear()
+    waits = await refunding.perform(till, refund.id)
+    await lease_over(shop, refund)
+    settled = await refunding.perform(till, refund.id)
+
+    # then
+    assert (waits.status, settled.status, settled.attempts) == (RefundState.PENDING, RefundState.SUCCEEDED, 2)
+    assert await given(till, payment) == [500]
+    assert (await books(shop))["gateway", "sales"] == 500
+
+
+async def test_what_waits_for_the_gateway_is_found(till: Till, shop: Resources, payment: Payment) -> None:
+    await promised(till, payment, 500)
+    now = clock.now()
+
+    assert await Refund.waiting(now=now, limit=10) == [payment.id]
+    await settle(till, payment.id)
+    assert await Refund.waiting(now=now + 2 * LEASE, limit=10) == []
+
+
+async def test_a_refund_that_the_gateway_refuses_is_no_promise_any_more(
+    till: Till, shop: Resources, payment: Payment
+) -> None:
+    # given: somebody gave it back at the gateway itself
+    assert payment.intent_id is not None
+    await till.gateway.refund(payment.intent_id, refund_id=new_id("by_hand"), amount=TOTAL)
+    refund = await promised(till, payment, 500)
+
+    # when
+    refused = await refunding.perform(till, refund.id)
+
+    # then
+    assert refused.status == RefundState.FAILED
+    found = await Payment.of_id(payment.id)
+    assert found is not None
+    assert (found.claimed, found.refunded) == (0, 0)
+    assert [row["status"] for row in await rows(shop, "refunds")] == ["failed"]
+
+
+async def test_an_order_says_what_went_back(till: Till, staff: httpx.AsyncClient) -> None:
+    order = await an_order(till, staff)
+    payment = await paid(till, order.id)
+    await refunding.perform(till, (await promised(till, payment, 1)).id)
+
+    now = await order_now(order)
+
+    assert (now.captured, now.refunded, now.payment_status.value) == (TOTAL, 1, "partially_refunded")
