@@ -42,6 +42,14 @@ class Settings(BaseSettings):
     cache_url_file: Path | None = Field(None, description="A file that holds `BOOKSTORE_CACHE_URL`")
     broker_url: SecretStr = Field(SecretStr("redis://127.0.0.1:6482/0"), description="Celery's broker")
     broker_url_file: Path | None = Field(None, description="A file that holds `BOOKSTORE_BROKER_URL`")
+    smtp_url: SecretStr = Field(
+        SecretStr("smtp://127.0.0.1:8025"),
+        description="The mail server: `smtps://user:password@host:465`, or `smtp://…:587` for STARTTLS",
+    )
+    smtp_url_file: Path | None = Field(None, description="A file that holds `BOOKSTORE_SMTP_URL`")
+    mail_from: str = Field("Bookstore <shop@bookstore.example>", description="Whom e-mails come from")
+    staff_email: str = Field("", description="Who hears of titles that run low; nobody if empty")
+    public_url: str = Field("http://127.0.0.1:8080", description="Where people reach the shop: links in e-mails")
     edge_sockets: str = Field(
         "",
         description="HAProxy's runtime sockets, comma-separated: a path, or host:port",

@@ -11,12 +11,13 @@ import typer
 from bench.cli import bench
 from stack.checks import run_checks
 from stack.demo.commands import demo
-from stack.display import console, errors, status_table
+from stack.display import console, errors, show_mail, status_table
 from stack.down import take_down
 from stack.environment import inherited_environment
 from stack.errors import StackError
 from stack.faults import Fault
 from stack.logs import follow, last_lines
+from stack.mailbox import mails_in
 from stack.profile import default_profile
 from stack.references import write_references
 from stack.running import Stack
@@ -179,6 +180,21 @@ def token(
     curl -H "Authorization: Bearer $(./bookstore token --role staff)" http://127.0.0.1:8080/api/v1/inventory/low-stock
     """
     print(access_token(_stack(), role=role.value))
+
+
+@cli.command()
+def mail(
+    number: Annotated[int | None, typer.Argument(min=1, help="Which one to show; the list says.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,  # noqa: FBT002  Typer's shape
+    html: Annotated[bool, typer.Option("--html", help="Print its HTML, as for a browser.")] = False,  # noqa: FBT002  Typer's shape
+) -> None:
+    """List the e-mails that the shop sent here, or show one.
+
+    ./bookstore mail
+    ./bookstore mail 3
+    ./bookstore mail 3 --html > /tmp/3.html
+    """
+    show_mail(mails_in(default_profile().mails), number=number, as_json=as_json, html=html)
 
 
 @cli.command()

@@ -1,9 +1,15 @@
 """Shows a person what runs where."""
 
+import json
+from collections.abc import Sequence
+
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from stack.control import Message
+from stack.errors import StackError
+from stack.mailbox import Mail
 
 console = Console()
 errors = Console(stderr=True)
@@ -27,6 +33,30 @@ def status_table(status: Message) -> Table:
             str(process["pid"] or ""),
         )
     return table
+
+
+def show_mail(mails: Sequence[Mail], *, number: int | None, as_json: bool, html: bool) -> None:
+    """List the messages, or show one as text, HTML or JSON.
+
+    Raises:
+        StackError: there is none with this number.
+    """
+    if number is not None and number > len(mails):
+        raise StackError(f"there is no message {number}; there are {len(mails)}, see: ./bookstore mail")
+    if as_json:
+        print(json.dumps([one.as_json() for one in mails] if number is None else mails[number - 1].as_json(), indent=2))
+    elif number is None:
+        table = Table(header_style="bold", title=None if mails else "no e-mails yet", title_justify="left")
+        for heading in ("", "at", "to", "subject"):
+            table.add_column(heading)
+        for one in mails:
+            table.add_row(str(one.number), f"{one.received_at:%Y-%m-%d %H:%M:%S}", escape(one.to), escape(one.subject))
+        console.print(table)
+    elif html:
+        print(mails[number - 1].body("html"))
+    else:
+        one = mails[number - 1]
+        print(f"To: {one.to}\nSubject: {one.subject}\nMessage-ID: {one.identity}\n\n{one.body('plain')}")
 
 
 def show_what_next(url: str) -> None:

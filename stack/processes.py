@@ -131,6 +131,7 @@ def _celeries(profile: Profile, environment: dict[str, str]) -> list[ProcessSpec
     commands = {
         "worker": ((*celery, "worker", "--concurrency", "2", "--loglevel", "info"), " ready."),
         "beat": ((*celery, "beat", "--schedule", schedule, "--pidfile", "", "--loglevel", "info"), "beat: Starting"),
+        "relay": ((sys.executable, "-m", "workers.outbox_relay"), "the relay sweeps"),
     }
     return [
         ProcessSpec(
@@ -189,7 +190,7 @@ def _mail(profile: Profile, environment: dict[str, str]) -> list[ProcessSpec]:
             kind="smtp",
             command=(
                 *(sys.executable, "-m", "stack.mail_sink"),
-                *("--port", str(profile.ports.smtp), "--folder", str(profile.data / "mail")),
+                *("--port", str(profile.ports.smtp), "--folder", str(profile.mails)),
             ),
             port=profile.ports.smtp,
             log=profile.logs / "mail.log",

@@ -76,6 +76,11 @@ class Profile:
         return self.folder / "data"
 
     @property
+    def mails(self) -> Path:
+        """Every message that the mail sink took."""
+        return self.data / "mail"
+
+    @property
     def logs(self) -> Path:
         """One log per process."""
         return self.folder / "logs"

@@ -2,9 +2,23 @@
 
 from app.database import Database
 from app.models.search_term import SearchTerm
+from app.services.delivering import deliver
 from app.services.shelving import relabel_books
-from workers.celery_app import celery_app
+from workers.celery_app import celery_app, settings
+from workers.consumers import consumers
 from workers.runtime import run
+
+_CONSUMERS = consumers(settings)
+
+
+@celery_app.task(name="outbox.deliver")
+def deliver_events(subjects: list[str]) -> None:
+    """Deliver the events that wait for these subjects; the relay rings for them."""
+
+    async def use_case(database: Database) -> None:
+        await deliver(database, subjects, consumers=_CONSUMERS)
+
+    run(use_case)
 
 
 @celery_app.task(name="search.rebuild_vocabulary")

@@ -18,7 +18,7 @@ DOCKERFILE: Final = (REPOSITORY / "Dockerfile").read_text(encoding="utf-8")
 def test_everything_is_there() -> None:
     assert set(SERVICES) == JOBS | {
         "mongo-1", "mongo-2", "mongo-3", "redis-cache", "redis-broker", "api-1", "api-2", "api-3", "worker", "beat",
-        "haproxy", "mail",
+        "relay", "haproxy", "mail",
     }  # fmt: skip
 
 
@@ -95,7 +95,7 @@ def test_names_that_must_not_hang_have_the_addresses_that_they_stand_for() -> No
     # then
     for name, address in services.items():
         assert SERVICES[name]["networks"]["shop"]["ipv4_address"] == address
-    for name in ("mongo-1", "mongo-2", "mongo-3", "api-1", "worker", "beat", "migrate"):
+    for name in ("mongo-1", "mongo-2", "mongo-3", "api-1", "worker", "beat", "relay", "migrate"):
         assert SERVICES[name]["extra_hosts"] == COMPOSITION["x-addresses"]
 
 

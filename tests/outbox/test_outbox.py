@@ -7,13 +7,7 @@ from app import clock
 from app.events import Event
 from app.lifespan import Resources
 from app.models.outbox_event import LEASE, OutboxEvent, OutboxState
-
-
-async def recorded(shop: Resources, *events: Event) -> list[str]:
-    async def work(session: AsyncClientSession) -> list[str]:
-        return [await OutboxEvent.add(event, session=session) for event in events]
-
-    return await shop.database.run_in_transaction(work)
+from tests.outbox.conftest import Recorded
 
 
 async def test_an_event_is_written_with_what_it_tells_of_or_not_at_all(shop: Resources) -> None:
@@ -27,8 +21,8 @@ async def test_an_event_is_written_with_what_it_tells_of_or_not_at_all(shop: Res
     assert await OutboxEvent.find_all().to_list() == []
 
 
-async def test_events_of_a_subject_are_taken_in_order_and_one_at_a_time(shop: Resources) -> None:
-    first, second = await recorded(shop, Event("order.placed", "ord_1"), Event("order.paid", "ord_1"))
+async def test_events_of_a_subject_are_taken_in_order_and_one_at_a_time(record: Recorded) -> None:
+    first, second = await record(Event("order.placed", "ord_1"), Event("order.paid", "ord_1"))
     now = clock.now()
 
     taken = await OutboxEvent.take_next("ord_1", now=now)
@@ -42,8 +36,8 @@ async def test_events_of_a_subject_are_taken_in_order_and_one_at_a_time(shop: Re
     assert following.id == second
 
 
-async def test_who_lost_the_lease_settles_nothing(shop: Resources) -> None:
-    await recorded(shop, Event("order.paid", "ord_1"))
+async def test_who_lost_the_lease_settles_nothing(record: Recorded) -> None:
+    await record(Event("order.paid", "ord_1"))
     now = clock.now()
     slow = await OutboxEvent.take_next("ord_1", now=now)
     other = await OutboxEvent.take_next("ord_1", now=now + LEASE + timedelta(seconds=1))
@@ -57,8 +51,8 @@ async def test_who_lost_the_lease_settles_nothing(shop: Resources) -> None:
     assert (found.state, found.attempts, found.error) == (OutboxState.WAITING, 2, None)
 
 
-async def test_later_events_wait_while_the_oldest_rests_and_go_on_when_it_is_given_up(shop: Resources) -> None:
-    _, second = await recorded(shop, Event("order.placed", "ord_1"), Event("order.paid", "ord_1"))
+async def test_later_events_wait_while_the_oldest_rests_and_go_on_when_it_is_given_up(record: Recorded) -> None:
+    _, second = await record(Event("order.placed", "ord_1"), Event("order.paid", "ord_1"))
     now = clock.now()
     oldest = await OutboxEvent.take_next("ord_1", now=now)
     assert oldest is not None
@@ -76,8 +70,8 @@ async def test_later_events_wait_while_the_oldest_rests_and_go_on_when_it_is_giv
     assert following.id == second
 
 
-async def test_a_subject_is_rung_for_once_until_it_is_time_again(shop: Resources) -> None:
-    await recorded(shop, Event("order.placed", "ord_1"), Event("order.paid", "ord_1"), Event("order.paid", "ord_2"))
+async def test_a_subject_is_rung_for_once_until_it_is_time_again(record: Recorded) -> None:
+    await record(Event("order.placed", "ord_1"), Event("order.paid", "ord_1"), Event("order.paid", "ord_2"))
     now = clock.now()
 
     assert await OutboxEvent.subjects_to_ring_for(now=now, limit=10) == ["ord_1", "ord_2"]

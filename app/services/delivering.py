@@ -1,0 +1,88 @@
+"""Delivers events to those who wait for them: in order for one subject, at once for many (docs/adr/0008)."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Final
+
+from pymongo.errors import PyMongoError
+
+from app import clock
+from app.database import Database
+from app.errors import DeadlineExceeded, DependencyUnavailable, Overloaded
+from app.models.outbox_event import LEASE, OutboxEvent
+
+logger: Final = logging.getLogger("bookstore.outbox")
+
+Consumer = Callable[[Database, OutboxEvent], Awaitable[None]]
+"""Does what has to be done about an event. May run more than once for one; the event's id tells a repeat."""
+
+PATIENCE: Final = LEASE - timedelta(seconds=2)
+"""A consumer that takes longer is stopped: before the lease ends, so that two never work on one event."""
+
+_ROUND_SECONDS: Final = 20.0
+"""After this long a subject with many events lets others have a turn; the relay rings for it again."""
+
+_LONGEST_REST: Final = timedelta(minutes=5)
+_GIVEN_UP_AFTER: Final = timedelta(days=3)
+"""As mail servers do: a server that is away comes back within days."""
+
+_ATTEMPTS_AT_POISON: Final = 8
+"""About eight minutes: a mistake of ours doesn't go away by itself, but what it stumbled over may."""
+
+_AWAY: Final = (OSError, PyMongoError, DependencyUnavailable, DeadlineExceeded, Overloaded)
+"""Somebody else's trouble, which ends. `OSError` is also a time-out."""
+
+
+class Undeliverable(Exception):
+    """Nobody will ever take this: trying again is useless."""
+
+
+async def deliver(database: Database, subjects: Sequence[str], *, consumers: Mapping[str, Consumer]) -> None:
+    """Deliver what waits for these subjects. Harmless when nothing does, or when another worker is at it."""
+    await asyncio.gather(*(_deliver_subject(database, subject, consumers) for subject in subjects))
+
+
+async def _deliver_subject(database: Database, subject: str, consumers: Mapping[str, Consumer]) -> None:
+    end = clock.monotonic() + _ROUND_SECONDS
+    try:
+        while clock.monotonic() < end:
+            event = await OutboxEvent.take_next(subject, now=clock.now())
+            if event is None:
+                return
+            await _deliver_event(database, event, consumers)
+    except PyMongoError as error:
+        # What was taken is free again when its lease ends, and rung for.
+        logger.warning("delivery interrupted", extra={"subject": subject, "error": str(error)[:200]})
+
+
+async def _deliver_event(database: Database, event: OutboxEvent, consumers: Mapping[str, Consumer]) -> None:
+    told = {"event": event.id, "kind": event.kind, "subject": event.subject, "attempt": event.attempts}
+    try:
+        async with asyncio.timeout(PATIENCE.total_seconds()):
+            await consumers[event.kind](database, event)
+    except Undeliverable as error:
+        logger.error("event failed", extra=told | {"error": _spoken(error)})  # noqa: TRY400  what a mail server said needs no trace
+        await event.give_up(_spoken(error))
+    except _AWAY as error:
+        logger.warning("event put off", extra=told | {"error": _spoken(error)})
+        await _again(event, error, last=clock.now() - event.at > _GIVEN_UP_AFTER)
+    except Exception as error:
+        logger.exception("event stumbled", extra=told)
+        await _again(event, error, last=event.attempts >= _ATTEMPTS_AT_POISON)
+    else:
+        await event.deliver(at=clock.now())
+        logger.info("event delivered", extra=told)
+
+
+async def _again(event: OutboxEvent, error: Exception, *, last: bool) -> None:
+    if last:
+        await event.give_up(_spoken(error))
+    else:
+        rest = min(timedelta(seconds=2**event.attempts), _LONGEST_REST)
+        await event.put_off(_spoken(error), until=clock.now() + rest)
+
+
+def _spoken(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:500]

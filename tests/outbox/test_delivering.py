@@ -1,0 +1,152 @@
+import asyncio
+from datetime import timedelta
+from typing import Final
+
+import pytest
+
+from app import clock
+from app.database import Database
+from app.errors import NoPrimary
+from app.events import Event
+from app.lifespan import Resources
+from app.models.outbox_event import OutboxEvent, OutboxState
+from app.services.delivering import Undeliverable, deliver
+from tests.outbox.conftest import Recorded
+
+PAID: Final = "order.paid"
+
+
+class Ear:
+    """A consumer that hears events, and fails at those that it is told to."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+        self.fails: dict[str, Exception] = {}
+
+    async def __call__(self, _: Database, event: OutboxEvent) -> None:
+        if event.id in self.fails:
+            raise self.fails[event.id]
+        self.heard.append(event.id)
+
+
+async def row(event_id: str) -> OutboxEvent:
+    found = await OutboxEvent.find_one({"_id": event_id})
+    assert found is not None
+    return found
+
+
+async def aged(event_id: str, **fields: object) -> None:
+    """As if time had passed: what rests may be taken at once."""
+    await OutboxEvent.get_pymongo_collection().update_one(
+        {"_id": event_id}, {"$set": {"free_at": clock.now(), **fields}}
+    )
+
+
+async def test_everything_of_a_subject_is_heard_in_order_and_once(shop: Resources, record: Recorded) -> None:
+    # given
+    ear = Ear()
+    mine = [(await record(Event(PAID, "ord_1")))[0] for _ in range(5)]
+    await record(Event(PAID, "ord_2"))
+
+    # when rung for several times, and by several workers at once
+    await asyncio.gather(*(deliver(shop.database, ["ord_1"], consumers={PAID: ear}) for _ in range(3)))
+    await deliver(shop.database, ["ord_1"], consumers={PAID: ear})
+
+    # then
+    assert ear.heard == mine
+    assert {(await row(event_id)).state for event_id in mine} == {OutboxState.DELIVERED}
+    assert [(await row(event_id)).attempts for event_id in mine] == [1] * 5
+
+
+async def test_subjects_do_not_wait_for_each_other(shop: Resources, record: Recorded) -> None:
+    # given a consumer that answers only when both are being worked on
+    both = asyncio.Barrier(2)
+
+    async def meet(_: Database, __: OutboxEvent) -> None:
+        await both.wait()
+
+    ids = await record(Event(PAID, "ord_1"), Event(PAID, "ord_2"))
+
+    # when
+    await deliver(shop.database, ["ord_1", "ord_2"], consumers={PAID: meet})
+
+    # then
+    assert [(await row(event_id)).state for event_id in ids] == [OutboxState.DELIVERED] * 2
+
+
+@pytest.mark.parametrize("error", [NoPrimary("electing"), ConnectionResetError("away"), TimeoutError()])
+async def test_what_is_away_is_waited_for_with_growing_rests(
+    shop: Resources, record: Recorded, error: Exception
+) -> None:
+    # given
+    ear = Ear()
+    first, second, other = await record(Event(PAID, "ord_1"), Event(PAID, "ord_1"), Event(PAID, "ord_2"))
+    ear.fails[first] = error
+    rests = []
+
+    # when
+    for _ in range(10):
+        await deliver(shop.database, ["ord_1", "ord_2"], consumers={PAID: ear})
+        rests.append(round(((await row(first)).free_at - clock.now()).total_seconds()))
+        await aged(first)
+
+    # then it blocks its own subject alone
+    assert ear.heard == [other]
+    assert rests[0] in {1, 2}
+    assert rests == sorted(rests)
+    assert rests[-1] in {299, 300}
+    assert (await row(first)).state is OutboxState.WAITING
+
+    # when it is back
+    ear.fails.clear()
+    await deliver(shop.database, ["ord_1"], consumers={PAID: ear})
+
+    # then
+    assert ear.heard == [other, first, second]
+
+
+async def test_poison_is_given_up_for_all_to_see_and_what_follows_goes_on(shop: Resources, record: Recorded) -> None:
+    # given
+    ear = Ear()
+    poison, second = await record(Event(PAID, "ord_1"), Event(PAID, "ord_1"))
+    ear.fails[poison] = KeyError("title")
+
+    # when
+    for _ in range(8):
+        await deliver(shop.database, ["ord_1"], consumers={PAID: ear})
+        await aged(poison)
+    await deliver(shop.database, ["ord_1"], consumers={PAID: ear})
+
+    # then
+    given_up = await row(poison)
+    assert (given_up.state, given_up.attempts, given_up.error) == (OutboxState.FAILED, 8, "KeyError: 'title'")
+    assert ear.heard == [second]
+
+
+async def test_what_nobody_takes_is_given_up_at_once(shop: Resources, record: Recorded) -> None:
+    ear = Ear()
+    [refused] = await record(Event(PAID, "ord_1"))
+    ear.fails[refused] = Undeliverable("no such mailbox")
+
+    await deliver(shop.database, ["ord_1"], consumers={PAID: ear})
+
+    assert ((await row(refused)).state, (await row(refused)).attempts) == (OutboxState.FAILED, 1)
+
+
+async def test_what_was_away_for_three_days_is_given_up(shop: Resources, record: Recorded) -> None:
+    ear = Ear()
+    [late] = await record(Event(PAID, "ord_1"))
+    ear.fails[late] = ConnectionRefusedError()
+    await aged(late, at=clock.now() - timedelta(days=3, minutes=1))
+
+    await deliver(shop.database, ["ord_1"], consumers={PAID: ear})
+
+    assert (await row(late)).state is OutboxState.FAILED
+
+
+async def test_a_kind_that_this_worker_does_not_know_waits_for_one_that_does(shop: Resources, record: Recorded) -> None:
+    [newer] = await record(Event(PAID, "ord_1"))
+
+    await deliver(shop.database, ["ord_1"], consumers={})
+
+    assert (await row(newer)).state is OutboxState.WAITING

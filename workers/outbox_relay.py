@@ -1,0 +1,128 @@
+"""Rings Celery for events that wait: `python -m workers.outbox_relay`, a process of its own.
+
+The only place that sends tasks. A ring says no more than "look into the outbox for these subjects"; what there is to
+do stands in MongoDB. So a ring may be lost, or come twice, with a broker that was flushed, killed or restored: what
+still waits is rung for again.
+"""
+
+import argparse
+import asyncio
+import signal
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from kombu.exceptions import OperationalError
+from pymongo.errors import PyMongoError
+
+from app import clock
+from app.database import Database
+from app.models.outbox_event import OutboxEvent
+from app.telemetry import configure_logging, logger
+from workers.celery_app import celery_app, settings
+
+DELIVER: Final = "outbox.deliver"
+
+AGAIN: Final = timedelta(seconds=5)
+"""How long a ring may take to have an effect, before there is another."""
+
+_FORGOTTEN_AFTER_SECONDS: Final = 60
+"""Rings that lay in the broker for longer are thrown away: there were others since."""
+
+_PAUSE_SECONDS: Final = 1.0
+_ROWS: Final = 500
+_SUBJECTS_PER_RING: Final = 20
+
+Ring = Callable[[Sequence[str]], None]
+
+
+def ring(subjects: Sequence[str]) -> None:
+    """Send one task; it delivers for all these subjects at once.
+
+    Raises:
+        OperationalError: the broker is away.
+    """
+    celery_app.send_task(DELIVER, args=[list(subjects)], expires=_FORGOTTEN_AFTER_SECONDS, retry=False)
+
+
+class Relay:
+    """Sweeps the outbox by its index, for certainty; the change stream wakes it at once, for speed."""
+
+    def __init__(self, database: Database, *, ring: Ring, heartbeat: Path | None = None) -> None:
+        """Take what it watches, how it rings, and the file that it touches after each sweep."""
+        self._database = database
+        self._ring = ring
+        self._heartbeat = heartbeat
+        self._news = asyncio.Event()
+
+    async def run(self) -> None:
+        """Ring for as long as the process lives; every failure is tried again."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._listen())
+            tasks.create_task(self._sweep_again_and_again())
+
+    async def sweep(self) -> int:
+        """Ring for what waits; return for how many subjects.
+
+        Raises:
+            OperationalError: the broker is away; what was to be rung for is rung for later.
+        """
+        now = clock.now()
+        subjects = await OutboxEvent.subjects_to_ring_for(now=now, limit=_ROWS)
+        if subjects:
+            # Claimed first: a process that dies in between costs one pause, and two relays don't ring twice.
+            await OutboxEvent.claim_ringing(subjects, now=now, again_at=now + AGAIN)
+        for first in range(0, len(subjects), _SUBJECTS_PER_RING):
+            await asyncio.to_thread(self._ring, subjects[first : first + _SUBJECTS_PER_RING])
+        return len(subjects)
+
+    async def _sweep_again_and_again(self) -> None:
+        logger.info("the relay sweeps")
+        while True:
+            self._news.clear()
+            try:
+                while await self.sweep():
+                    pass
+            except OperationalError as error:
+                logger.warning("the broker is away", extra={"error": str(error)[:200]})
+            except PyMongoError as error:
+                logger.warning("the outbox can't be read", extra={"error": str(error)[:200]})
+            if self._heartbeat:
+                self._heartbeat.touch()
+            try:
+                async with asyncio.timeout(_PAUSE_SECONDS):
+                    await self._news.wait()
+            except TimeoutError:
+                continue
+
+    async def _listen(self) -> None:
+        pipeline: list[dict[str, Any]] = [{"$match": {"operationType": "insert"}}, {"$project": {"_id": 1}}]
+        while True:
+            try:
+                async with await OutboxEvent.get_pymongo_collection().watch(pipeline, max_await_time_ms=1000) as stream:
+                    async for _ in stream:
+                        self._news.set()
+            except PyMongoError as error:
+                logger.info("the change stream broke; sweeping goes on", extra={"error": str(error)[:200]})
+                await asyncio.sleep(_PAUSE_SECONDS)
+
+
+async def relay(heartbeat: Path | None) -> None:
+    """Run until SIGTERM."""
+    configure_logging(settings.process_name)
+    loop = asyncio.get_running_loop()
+    async with Database(settings) as database:
+        running = asyncio.create_task(Relay(database, ring=ring, heartbeat=heartbeat).run())
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, running.cancel)
+        await asyncio.wait([running])
+        if not running.cancelled():
+            running.result()
+    logger.info("stopped")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--heartbeat", type=Path, help="a file to touch after each sweep")
+    asyncio.run(relay(parser.parse_args().heartbeat))
