@@ -1,29 +1,35 @@
+"""Proves for every route of the application what each kind of person gets: authorization_table.py says what."""
+
+from collections import Counter
+
 import httpx
 import pytest
+from fastapi import FastAPI
+from fastapi.routing import APIRoute, iter_route_contexts
 
 from app.lifespan import Resources
 from app.models import DOCUMENTS
 from app.models.cache_grant import CacheGrant
-from tests.factories.books import API, a_book, a_category, book_body
+from tests.api.authorization_table import BODIES, CREDENTIALS_IN_BODY, FORM, ROUTES, Route, World, ask
+from tests.factories.accounts import a_user
 
-STAFF_ROUTES = [
-    ("POST", "/books"),
-    ("PUT", "/books/{book}"),
-    ("PATCH", "/books/{book}"),
-    ("DELETE", "/books/{book}"),
-    ("DELETE", "/books/{book}/cover"),
-    ("POST", "/categories"),
-    ("PUT", "/categories/{category}"),
-    ("PATCH", "/categories/{category}"),
-    ("DELETE", "/categories/{category}"),
-    ("GET", "/inventory/{book}"),
-    ("PATCH", "/inventory/{book}"),
-    ("GET", "/inventory/{book}/movements"),
-    ("GET", "/admin/books"),
-    ("GET", "/admin/products"),
-    ("GET", "/inventory/low-stock"),
-]
-BODIES = {"/books": book_body(), "/inventory": {"delta": 5, "reason": "theft"}, "/categories": {"name": "Mine"}}
+CODES = {
+    "401": {"authentication_required"},
+    "403": {"permission_denied"},
+    "404": {"not_found"},
+}
+
+
+@pytest.fixture
+async def world(
+    client: httpx.AsyncClient,
+    customer: httpx.AsyncClient,
+    other_customer: httpx.AsyncClient,
+    staff: httpx.AsyncClient,
+    admin: httpx.AsyncClient,
+) -> World:
+    await a_user(client, email="somebody@example.com", username="somebody")
+    return World({"anonymous": client, "owner": customer, "stranger": other_customer, "staff": staff, "admin": admin})
 
 
 async def _everything(shop: Resources) -> dict[str, list[dict[str, object]]]:
@@ -32,49 +38,69 @@ async def _everything(shop: Resources) -> dict[str, list[dict[str, object]]]:
     return {name: await shop.database.database[name].find({}).sort("_id", 1).to_list() for name in names}
 
 
-@pytest.fixture
-async def paths(staff: httpx.AsyncClient) -> dict[str, str]:
-    book = await a_book(staff)
-    category = await a_category(staff)
-    return {"book": book["id"], "category": category["id"]}
+def test_every_route_has_a_row(app: FastAPI) -> None:
+    served = [
+        (method, context.path)
+        for context in iter_route_contexts(app.routes)
+        if isinstance(context.original_route, APIRoute)
+        for method in context.methods or ()
+    ]
+
+    assert Counter(served) == Counter((route.method, route.path) for route in ROUTES)
 
 
-@pytest.mark.parametrize("route", STAFF_ROUTES, ids=" ".join)
-async def test_only_staff_may(
-    client: httpx.AsyncClient,
-    customer: httpx.AsyncClient,
-    shop: Resources,
-    paths: dict[str, str],
-    route: tuple[str, str],
-) -> None:
-    method, template = route
-    path = API + template.format(**paths)
-    body = next((body for prefix, body in BODIES.items() if template.startswith(prefix)), None)
+def test_every_body_is_of_a_row() -> None:
+    assert {name.removeprefix(FORM) for name in BODIES} <= {route.name for route in ROUTES}
+
+
+@pytest.mark.parametrize(
+    ("route", "person"),
+    [pytest.param(route, person, id=f"{route.name} {person}") for route in ROUTES for person in route.refused],
+)
+async def test_a_refusal_changes_nothing(world: World, shop: Resources, route: Route, person: str) -> None:
+    expected = route.refused[person]
+    await ask_nothing(world, route)
     before = await _everything(shop)
 
-    for headers in ({}, {"If-Match": "*"}, {"If-Match": "*", "Idempotency-Key": "k"}):
-        for sent in (body, {"nonsense": 1}):
-            json = None if method == "GET" else sent
-            anonymous = await client.request(method, path, json=json, headers=headers)
-            shopper = await customer.request(method, path, json=json, headers=headers)
+    for headers in ({}, {"Idempotency-Key": "k"}):
+        answer = await ask(world, route, person, **headers)
 
-            assert (anonymous.status_code, anonymous.json()["code"]) == (401, "authentication_required")
-            assert anonymous.headers["www-authenticate"] == 'Bearer realm="bookstore"'
-            assert (shopper.status_code, shopper.json()["code"]) == (403, "permission_denied")
-            assert "www-authenticate" not in shopper.headers
+        assert str(answer.status_code) == expected, answer.text
+        assert answer.json()["code"] in CODES[expected]
+        challenge = 'Bearer realm="bookstore"' if expected == "401" else None
+        assert answer.headers.get("www-authenticate") == challenge
 
     assert await _everything(shop) == before
 
 
-async def test_the_list_of_staff_routes_is_complete(client: httpx.AsyncClient) -> None:
-    document = (await client.get(f"{API}/openapi.json")).json()
+async def ask_nothing(world: World, route: Route) -> None:
+    """Make what the row's path and body name, so that a look at everything has it on both sides."""
+    await world.filled(route.path)
+    await world.filled(BODIES.get(route.name))
 
-    guarded = {
-        (method.upper(), path.removeprefix(API))
-        for path, operations in document["paths"].items()
-        for method, operation in operations.items()
-        if operation.get("security") and not path.startswith(f"{API}/auth/")
-    }
 
-    named = {(method, template.replace("{book}", "{book_id}")) for method, template in STAFF_ROUTES}
-    assert guarded == named
+@pytest.mark.parametrize(
+    ("route", "person"),
+    [
+        pytest.param(route, person, id=f"{route.name} {person}")
+        for route in ROUTES
+        for person, expected in route.refused.items()
+        if expected in {"401", "403"} and route.method != "GET" and route.name not in CREDENTIALS_IN_BODY
+    ],
+)
+async def test_who_may_not_learns_nothing_of_the_body(world: World, route: Route, person: str) -> None:
+    path = await world.filled(route.path)
+
+    answer = await world.people[person].request(route.method, path, json={"nonsense": 1})
+
+    assert str(answer.status_code) == route.refused[person], answer.text
+
+
+@pytest.mark.parametrize(
+    ("route", "person"),
+    [pytest.param(route, person, id=f"{route.name} {person}") for route in ROUTES for person in route.let_in],
+)
+async def test_who_may_is_let_in(world: World, route: Route, person: str) -> None:
+    answer = await ask(world, route, person)
+
+    assert answer.status_code < 400, answer.text

@@ -1,0 +1,181 @@
+"""Says who may do what: one row per route. A route without a row fails the suite.
+
+Each cell is the status that this person gets, `ok` for any 2xx or 3xx. The things that a path names ({book_id}, …)
+belong to `owner` where they belong to anybody; `stranger` is another customer. To add a route: a row here; its body in
+BODIES where it needs one; in THINGS how to make what its path names, where nobody has said so yet.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import httpx
+
+from tests.factories.accounts import PASSWORD, a_user, registration
+from tests.factories.books import a_book, a_category, book_body
+
+PEOPLE: Final = ("anonymous", "owner", "stranger", "staff", "admin")
+
+#  method path                                    anonymous owner stranger staff admin
+TABLE: Final = """
+   GET    /                                              ok    ok    ok    ok    ok
+   GET    /docs/errors                                   ok    ok    ok    ok    ok
+   GET    /healthz                                       ok    ok    ok    ok    ok
+   GET    /readyz                                        ok    ok    ok    ok    ok
+   GET    /metrics                                       ok    ok    ok    ok    ok
+   GET    /api/v1/status                                 ok    ok    ok    ok    ok
+
+   POST   /api/v1/auth/register                          ok    ok    ok    ok    ok
+   POST   /api/v1/auth/login                             ok    ok    ok    ok    ok
+   POST   /api/v1/auth/token                             ok    ok    ok    ok    ok
+   POST   /api/v1/auth/token/refresh                     ok    ok    ok    ok    ok
+   POST   /api/v1/auth/logout                            401   ok    ok    ok    ok
+   POST   /api/v1/auth/logout-all                        401   ok    ok    ok    ok
+
+   GET    /api/v1/books                                  ok    ok    ok    ok    ok
+   GET    /api/v1/books/search                           ok    ok    ok    ok    ok
+   GET    /api/v1/books/suggest                          ok    ok    ok    ok    ok
+   GET    /api/v1/new-releases                           ok    ok    ok    ok    ok
+   POST   /api/v1/books/batch-get                        ok    ok    ok    ok    ok
+   GET    /api/v1/books/{book_id}                        ok    ok    ok    ok    ok
+   GET    /api/v1/books/{book_id}/related                ok    ok    ok    ok    ok
+   GET    /api/v1/books/{book_id}/cover                  404   404   404   404   404
+   POST   /api/v1/books                                  401   403   403   ok    ok
+   PUT    /api/v1/books/{book_id}                        401   403   403   ok    ok
+   PATCH  /api/v1/books/{book_id}                        401   403   403   ok    ok
+   DELETE /api/v1/books/{book_id}                        401   403   403   ok    ok
+   DELETE /api/v1/books/{book_id}/cover                  401   403   403   ok    ok
+
+   GET    /api/v1/categories                             ok    ok    ok    ok    ok
+   GET    /api/v1/categories/{category}                  ok    ok    ok    ok    ok
+   GET    /api/v1/categories/{category}/books            ok    ok    ok    ok    ok
+   POST   /api/v1/categories                             401   403   403   ok    ok
+   PUT    /api/v1/categories/{category}                  401   403   403   ok    ok
+   PATCH  /api/v1/categories/{category}                  401   403   403   ok    ok
+   DELETE /api/v1/categories/{category}                  401   403   403   ok    ok
+
+   GET    /api/v1/inventory/low-stock                    401   403   403   ok    ok
+   GET    /api/v1/inventory/{book_id}                    401   403   403   ok    ok
+   PATCH  /api/v1/inventory/{book_id}                    401   403   403   ok    ok
+   GET    /api/v1/inventory/{book_id}/movements          401   403   403   ok    ok
+
+   GET    /api/v1/admin/books                            401   403   403   ok    ok
+   GET    /api/v1/admin/products                         401   403   403   ok    ok
+"""
+
+FORM: Final = "form:"
+"""Before a body's path: it is sent as a form."""
+
+BODIES: Final[dict[str, Any]] = {
+    "POST /api/v1/auth/register": registration(email="new@example.com", username="new"),
+    "POST /api/v1/auth/login": {"login": "somebody", "password": PASSWORD},
+    f"{FORM}POST /api/v1/auth/token": {"username": "somebody", "password": PASSWORD},
+    "POST /api/v1/auth/token/refresh": {"refresh_token": "{refresh_token}"},
+    "POST /api/v1/books/batch-get": {"ids": ["{book_id}"]},
+    "POST /api/v1/books": book_body(),
+    "PUT /api/v1/books/{book_id}": book_body(),
+    "PATCH /api/v1/books/{book_id}": {"title": "Mine"},
+    "POST /api/v1/categories": {"name": "Mine"},
+    "PUT /api/v1/categories/{category}": {"name": "Mine"},
+    "PATCH /api/v1/categories/{category}": {"name": "Mine"},
+    "PATCH /api/v1/inventory/{book_id}": {"delta": 5, "reason": "theft"},
+}
+
+CREDENTIALS_IN_BODY: Final = frozenset({"POST /api/v1/auth/logout"})
+"""Where the body may say who asks, it is read before anybody is refused."""
+
+QUERIES: Final = {
+    "GET /api/v1/books/search": "q=dune",
+    "GET /api/v1/books/suggest": "q=dune",
+}
+
+
+@dataclass(frozen=True)
+class World:
+    """A shop with one of everything, and the people in it."""
+
+    people: dict[str, httpx.AsyncClient]
+    things: dict[str, str] = field(default_factory=dict)
+
+    async def thing(self, name: str) -> str:
+        """Return what stands for the placeholder, made when it is first asked for."""
+        if name not in self.things:
+            self.things[name] = await THINGS[name](self)
+        return self.things[name]
+
+    async def filled(self, value: Any) -> Any:
+        """Return the path or body with every placeholder filled."""
+        if isinstance(value, dict):
+            return {name: await self.filled(part) for name, part in value.items()}
+        if isinstance(value, list):
+            return [await self.filled(part) for part in value]
+        if isinstance(value, str):
+            for name in THINGS:
+                if f"{{{name}}}" in value:
+                    value = value.replace(f"{{{name}}}", await self.thing(name))
+        return value
+
+
+async def _book(world: World) -> str:
+    return str((await a_book(world.people["staff"]))["id"])
+
+
+async def _category(world: World) -> str:
+    return str((await a_category(world.people["staff"]))["id"])
+
+
+async def _refresh_token(world: World) -> str:
+    return str(
+        (await a_user(world.people["anonymous"], email="someone@example.com", username="someone"))["refresh_token"]
+    )
+
+
+THINGS: Final[dict[str, Callable[[World], Awaitable[str]]]] = {
+    "book_id": _book,
+    "category": _category,
+    "refresh_token": _refresh_token,
+}
+
+
+@dataclass(frozen=True)
+class Route:
+    """A row of the table."""
+
+    method: str
+    path: str
+    expected: dict[str, str]
+
+    @property
+    def name(self) -> str:
+        """Method and path."""
+        return f"{self.method} {self.path}"
+
+    @property
+    def refused(self) -> dict[str, str]:
+        """Who gets which refusal."""
+        return {person: status for person, status in self.expected.items() if status != "ok"}
+
+    @property
+    def let_in(self) -> list[str]:
+        """Who doesn't."""
+        return [person for person, status in self.expected.items() if status == "ok"]
+
+
+def _routes() -> list[Route]:
+    rows = [line.split() for line in TABLE.splitlines() if line.strip()]
+    return [Route(method, path, dict(zip(PEOPLE, cells, strict=True))) for method, path, *cells in rows]
+
+
+ROUTES: Final = _routes()
+
+
+async def ask(world: World, route: Route, person: str, **headers: str) -> httpx.Response:
+    """Send the row's request as this person."""
+    path, query = await world.filled(route.path), QUERIES.get(route.name)
+    url = f"{path}?{query}" if query else path
+    sent: dict[str, Any] = {"headers": {"If-Match": "*"} | headers}
+    if f"{FORM}{route.name}" in BODIES:
+        sent["data"] = BODIES[f"{FORM}{route.name}"]
+    elif route.name in BODIES:
+        sent["json"] = await world.filled(BODIES[route.name])
+    return await world.people[person].request(route.method, url, **sent)
