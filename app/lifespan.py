@@ -18,6 +18,8 @@ from app.database import Database
 from app.idempotency import Writer
 from app.pagination import CursorSigner
 from app.passwords import Passwords
+from app.payments.stripe_gateway import gateway_of
+from app.payments.till import Till
 from app.refresh_tokens import RefreshTokens
 from app.search.vocabulary_feed import VocabularyFeed
 from app.services.sessions import Desk
@@ -37,6 +39,7 @@ class Resources:
     vocabulary: VocabularyFeed
     sessions: Sessions
     desk: Desk
+    till: Till
     draining: bool = False
 
 
@@ -53,6 +56,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         )
         writer = Writer(database, invalidator)
         passwords = Passwords(settings)
+        gateway = gateway_of(settings)
         resources = Resources(
             settings=settings,
             database=database,
@@ -62,6 +66,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
             vocabulary=VocabularyFeed(),
             sessions=Sessions(shared, database=database),
             desk=Desk(settings, writer, passwords, RefreshTokens(settings)),
+            till=Till(writer, gateway),
         )
         beside = [asyncio.create_task(watcher.run()), asyncio.create_task(resources.sessions.run())]
         resources.vocabulary.start()
@@ -85,5 +90,6 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await asyncio.gather(*beside, return_exceptions=True)
         passwords.close()
         await resources.vocabulary.aclose()
+        await gateway.aclose()
         await shared.aclose()
     logger.info("stopped")

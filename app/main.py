@@ -5,7 +5,7 @@ from fastapi import FastAPI
 from app import methods, openapi, problems
 from app.lifespan import lifespan
 from app.middleware import Gate
-from app.routers import admin, auth, books, categories, inventory, search, system
+from app.routers import admin, auth, books, categories, inventory, search, system, webhooks
 from app.routers.hot import HotReads
 from app.routers.responses import EVERYWHERE
 from app.settings import Settings
@@ -36,6 +36,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         categories.router,
         inventory.router,
         admin.router,
+        webhooks.router,
         system.router,
     ):
         app.include_router(router, prefix=PREFIX)

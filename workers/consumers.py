@@ -6,17 +6,27 @@ from typing import get_args
 from app.database import Database
 from app.events import Kind
 from app.models.outbox_event import OutboxEvent
+from app.models.payment import Payment
 from app.services.delivering import Consumer
 from app.services.notifying import notifications
+from app.services.paying import settle
 from app.settings import Settings
+from workers import runtime
 
 
 async def _nobody(_: Database, __: OutboxEvent) -> None:
     """Recorded for its own sake."""
 
 
+async def _settle_payment(_: Database, event: OutboxEvent) -> None:
+    # An order may end before anybody began to pay it.
+    if await Payment.of_id(event.subject) is not None:
+        await settle(runtime.till(), event.subject)
+
+
 def consumers(settings: Settings) -> Mapping[str, Consumer]:
     """Return the consumer for every kind."""
     everybody: dict[str, Consumer] = dict.fromkeys(get_args(Kind), _nobody)
     everybody.update(notifications(settings))
+    everybody["payment.unsettled"] = _settle_payment
     return everybody

@@ -1,4 +1,4 @@
-"""Runs the program's coroutines in Celery's processes: one event loop and one database client per process."""
+"""Runs the program's coroutines in Celery's processes: one event loop, one database client and one till per process."""
 
 import asyncio
 import threading
@@ -6,7 +6,12 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from typing import TypeVar
 
+from app.cache.invalidation import Invalidator
+from app.cache.shared import SharedStore
 from app.database import Database
+from app.idempotency import Writer
+from app.payments.stripe_gateway import gateway_of
+from app.payments.till import Till
 from app.settings import Settings
 
 T = TypeVar("T")
@@ -20,7 +25,7 @@ class Runtime:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="runtime", daemon=True)
         self._thread.start()
-        self.database = self._wait(self._open(settings))
+        self.database, self.till = self._wait(self._open(settings))
 
     def run(self, use_case: Callable[[Database], Awaitable[T]]) -> T:
         """Run a use case on the loop and return what it returns."""
@@ -31,14 +36,18 @@ class Runtime:
         return self._wait(call())
 
     def close(self) -> None:
-        """Close the database and end the thread."""
+        """Hang up, close the database and end the thread."""
+        self._wait(self.till.gateway.aclose())
+        self._wait(self._shared.aclose())
         self._wait(self.database.client.close())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
 
-    @staticmethod
-    async def _open(settings: Settings) -> Database:
-        return await Database(settings).__aenter__()
+    async def _open(self, settings: Settings) -> tuple[Database, Till]:
+        database = await Database(settings).__aenter__()
+        self._shared = SharedStore(settings.cache_url.get_secret_value())
+        writer = Writer(database, Invalidator.of(settings, self._shared))
+        return database, Till(writer, gateway_of(settings))
 
     def _wait(self, awaitable: Awaitable[T]) -> T:
         async def wrapped() -> T:
@@ -69,6 +78,19 @@ def run(use_case: Callable[[Database], Awaitable[T]]) -> T:
     Raises:
         RuntimeError: outside a worker process.
     """
+    return _own().run(use_case)
+
+
+def till() -> Till:
+    """Return what this process moves money and changes the catalogue with.
+
+    Raises:
+        RuntimeError: outside a worker process.
+    """
+    return _own().till
+
+
+def _own() -> Runtime:
     if _runtime is None:
         raise RuntimeError("tasks run in Celery's worker processes only")
-    return _runtime.run(use_case)
+    return _runtime

@@ -3,6 +3,7 @@
 from typing import Final
 
 MINUTE: Final = 60.0
+SECOND: Final = 1.0
 
 SCHEDULE: Final = {
     "rebuild the search vocabulary": {
@@ -14,5 +15,10 @@ SCHEDULE: Final = {
         "task": "catalogue.relabel_books",
         "schedule": MINUTE,
         "options": {"expires": MINUTE},
+    },
+    "ask about payments": {
+        "task": "payments.reconcile",
+        "schedule": 10 * SECOND,
+        "options": {"expires": 10 * SECOND},
     },
 }

@@ -3,10 +3,11 @@
 from app.database import Database
 from app.models.search_term import SearchTerm
 from app.services.delivering import deliver
+from app.services.reconciling import reconcile
 from app.services.shelving import relabel_books
 from workers.celery_app import celery_app, settings
 from workers.consumers import consumers
-from workers.runtime import run
+from workers.runtime import run, till
 
 _CONSUMERS = consumers(settings)
 
@@ -37,5 +38,15 @@ def finish_relabelling() -> None:
 
     async def use_case(_: Database) -> None:
         await relabel_books()
+
+    run(use_case)
+
+
+@celery_app.task(name="payments.reconcile")
+def reconcile_payments() -> None:
+    """Ask the gateway about payments that it told us nothing of, and give it the refunds that wait."""
+
+    async def use_case(_: Database) -> None:
+        await reconcile(till())
 
     run(use_case)

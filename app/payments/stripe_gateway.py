@@ -8,7 +8,7 @@ import orjson
 import stripe
 from aiohttp import ClientError, ClientTimeout
 
-from app.errors import PaymentDeclined, PaymentGatewayUnavailable, WebhookSignatureInvalid
+from app.errors import MalformedJson, PaymentDeclined, PaymentGatewayUnavailable, WebhookSignatureInvalid
 from app.payments.gateway import (
     Gateway,
     GatewayEvent,
@@ -112,7 +112,10 @@ class StripeGateway:
             stripe.WebhookSignature.verify_header(body, signature, self._secret, TOLERANCE_SECONDS)
         except (stripe.SignatureVerificationError, UnicodeDecodeError) as error:
             raise WebhookSignatureInvalid("The event isn't signed with our secret, or too long ago.") from error
-        return _event(orjson.loads(body))
+        try:
+            return _event(orjson.loads(body))
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise MalformedJson("This is no event.") from error
 
     async def aclose(self) -> None:
         """Hang up."""

@@ -59,6 +59,8 @@ TABLE: Final = """
    PATCH  /api/v1/inventory/{book_id}                    401   403   403   ok    ok
    GET    /api/v1/inventory/{book_id}/movements          401   403   403   ok    ok
 
+   POST   /api/v1/webhooks/stripe                        400   400   400   400   400
+
    GET    /api/v1/admin/books                            401   403   403   ok    ok
    GET    /api/v1/admin/products                         401   403   403   ok    ok
 """
@@ -78,6 +80,7 @@ BODIES: Final[dict[str, Any]] = {
     "POST /api/v1/categories": {"name": "Mine"},
     "PUT /api/v1/categories/{category}": {"name": "Mine"},
     "PATCH /api/v1/categories/{category}": {"name": "Mine"},
+    "POST /api/v1/webhooks/stripe": {"id": "evt_1"},
     "PATCH /api/v1/inventory/{book_id}": {"delta": 5, "reason": "theft"},
 }
 

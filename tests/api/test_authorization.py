@@ -14,6 +14,7 @@ from tests.api.authorization_table import BODIES, CREDENTIALS_IN_BODY, FORM, ROU
 from tests.factories.accounts import a_user
 
 CODES = {
+    "400": {"webhook_signature_invalid"},  # whoever sends it, it has to be the gateway's
     "401": {"authentication_required"},
     "403": {"permission_denied"},
     "404": {"not_found"},

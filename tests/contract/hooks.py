@@ -7,7 +7,9 @@ import schemathesis
 from hypothesis import strategies as st
 from stdnum import ean, isbn
 
-STATEFUL_CODES: Final = frozenset({"cursor_invalid", "gone", "precondition_failed", "idempotency_key_reused"})
+STATEFUL_CODES: Final = frozenset(
+    {"cursor_invalid", "gone", "precondition_failed", "idempotency_key_reused", "webhook_signature_invalid"}
+)
 """Whether these come depends on what was stored, signed or sent before."""
 
 STATEFUL_FIELDS: Final = frozenset({"unknown_category", "cycle", "too_deep"})

@@ -36,6 +36,7 @@ GET    /api/v1/inventory/{}/movements
 GET    /api/v1/inventory/low-stock
 GET    /api/v1/admin/books
 GET    /api/v1/admin/products
+POST   /api/v1/webhooks/stripe
 GET    /api/v1/status
 GET    /healthz
 GET    /readyz

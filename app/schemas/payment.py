@@ -1,0 +1,118 @@
+"""Shapes payments and refunds as the API takes and gives them."""
+
+from typing import Annotated, Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.ids import OrderId, PaymentId, RefundId, UserId
+from app.money import MAX_AMOUNT, Currency, Money
+from app.schemas.book_query import ListQuery
+from app.schemas.fields import Line, Timestamp
+
+PAYMENT_STATES: Final = (
+    "`requires_payment`, `processing`, `failed`, `paid`, `partially_refunded`, `refunded` or `cancelled`"
+)
+
+_Id = Annotated[Line, Field(max_length=40)]
+
+PaymentMethod = Annotated[
+    str,
+    Field(
+        pattern=r"^pm_[A-Za-z0-9_]{1,97}$",
+        description="A payment method of the gateway's, to pay with at once",
+        examples=["pm_card_visa"],
+    ),
+]
+
+
+class PaymentInput(BaseModel):
+    """Asks for the payment of an order; the amount is the order's."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    order_id: Annotated[_Id, Field(json_schema_extra={"format": "order-id"})]
+    payment_method: PaymentMethod | None = None
+
+
+class PaymentView(BaseModel):
+    """The payment of an order."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: PaymentId
+    order_id: OrderId
+    status: Annotated[str, Field(description=PAYMENT_STATES)]
+    amount: Money
+    captured: Annotated[Money, Field(description="What was taken")]
+    refunded: Annotated[Money, Field(description="What was given back of it")]
+    failure: Annotated[str | None, Field(description="Why the last attempt to pay was refused")]
+    client_secret: Annotated[
+        str | None, Field(description="For the gateway's own form in the payer's browser; shown to the payer alone")
+    ]
+    created_at: Timestamp
+    updated_at: Timestamp
+
+
+class AdminPaymentView(BaseModel):
+    """A payment with whose it is, and what the gateway calls it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    payment: PaymentView
+    user_id: UserId
+    intent_id: str | None
+
+
+class PaymentQuery(ListQuery):
+    """What the list of payments is narrowed to."""
+
+    order_id: _Id | None = None
+
+
+class AdminPaymentQuery(ListQuery):
+    """What the list of all payments is narrowed to: values of one filter mean OR, filters among themselves AND."""
+
+    status: Annotated[list[_Id], Field(max_length=7, description=PAYMENT_STATES)] = Field(default_factory=list)
+    user_id: Annotated[list[_Id], Field(max_length=20)] = Field(default_factory=list)
+    order_id: Annotated[list[_Id], Field(max_length=20)] = Field(default_factory=list)
+
+
+class RefundAmount(BaseModel):
+    """An amount of at least one minor unit."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    amount: Annotated[
+        int, Field(strict=True, ge=1, le=MAX_AMOUNT, description="Integer minor units, such as cents", examples=[500])
+    ]
+    currency: Currency
+
+
+class RefundInput(BaseModel):
+    """Asks to give back what was paid, or a part of it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    amount: Annotated[RefundAmount | None, Field(description="All that is left, if not given")] = None
+    reason: Annotated[Line, Field(max_length=500)] | None = None
+
+
+class RefundView(BaseModel):
+    """Money on its way back."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: RefundId
+    payment_id: PaymentId
+    order_id: OrderId
+    amount: Money
+    status: Annotated[str, Field(description="`pending` until the gateway has it, then `succeeded` or `failed`")]
+    reason: str | None
+    created_at: Timestamp
+    updated_at: Timestamp
+
+
+class Heard(BaseModel):
+    """That an event was noted."""
+
+    received: bool

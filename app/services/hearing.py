@@ -1,0 +1,37 @@
+"""Takes in what the gateway tells: noted once, answered at once, and acted upon afterwards."""
+
+from pymongo.errors import DuplicateKeyError
+
+from app import clock
+from app.events import Event
+from app.idempotency import Attempt
+from app.models.outbox_event import OutboxEvent
+from app.models.payment import Payment
+from app.models.webhook_event import WebhookEvent
+from app.payments.till import Till
+
+
+async def hear(till: Till, body: bytes, *, signature: str | None) -> None:
+    """Put a notice into the inbox, with the event that lets a worker ask the gateway what is true.
+
+    A notice says only whom to ask about: it may be old, come again, or come before an earlier one. One that is
+    in the inbox is heard no second time.
+
+    Raises:
+        WebhookSignatureInvalid: it isn't the gateway's, or too old.
+        MalformedJson: it is no event.
+    """
+    notice = till.gateway.read_event(body, signature)
+    payment = await Payment.of_intent(notice.intent_id) if notice.intent_id is not None else None
+    received = WebhookEvent(id=notice.id, kind=notice.kind, intent_id=notice.intent_id, received_at=clock.now())
+
+    async def work(attempt: Attempt) -> None:
+        await received.receive(attempt.session)
+        if payment is not None:
+            unsettled = Event("payment.unsettled", payment.id, {"notice": notice.id})
+            await OutboxEvent.add(unsettled, session=attempt.session)
+
+    try:
+        await till.commit(work)
+    except DuplicateKeyError:
+        return  # heard before
