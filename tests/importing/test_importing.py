@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import httpx
 import pytest
+from pymongo.asynchronous.client_session import AsyncClientSession
 
 from app import clock
 from app.database import Database
@@ -48,11 +49,16 @@ def stock_file(path: Path, *books: dict[str, Any]) -> RowSource:
 
 
 async def counts(database: Database) -> tuple[int, int, int]:
-    return (
-        await database.database["books"].count_documents({}),
-        await database.database["inventory"].count_documents({}),
-        await database.database["stock_movements"].count_documents({}),
-    )
+    """Count books, stocks and movements at one moment: a killed importer's last commit may still be on its way."""
+
+    async def count(session: AsyncClientSession) -> tuple[int, int, int]:
+        books, stocks, movements = [
+            await database.database[name].count_documents({}, session=session)
+            for name in ("books", "inventory", "stock_movements")
+        ]
+        return books, stocks, movements
+
+    return await database.run_in_transaction(count)
 
 
 async def test_an_imported_book_is_a_book_with_stock_and_the_movement_that_brought_it(
