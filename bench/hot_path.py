@@ -1,6 +1,7 @@
 """Measures hot reads through HAProxy beside HAProxy by itself, and beside what else could answer them."""
 
 import statistics
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -172,10 +173,10 @@ def _row(result: Result, results: dict[str, Result], watch: _Watch) -> list[Cell
 def _summary(changes: Changes) -> dict[str, Any]:
     took = sorted(changes.seconds)
     if not took:
-        return {"acknowledged": 0, "refused": changes.refused}
+        return {"acknowledged": 0, "refused": dict(changes.refusals)}
     return {
         "acknowledged": len(took),
-        "refused": changes.refused,
+        "refused": dict(changes.refusals),
         "p50_ms": round(statistics.median(took) * 1000, 2),
         "p99_ms": round(took[int(len(took) * 0.99)] * 1000, 2),
     }
@@ -186,5 +187,11 @@ def _about_writers(wait: dict[str, float | None], changes: Changes) -> str:
     seen = _summary(changes)
     return (
         f"writers: waited between commit and answer {said or 'never'}; {seen['acknowledged']} changes acknowledged,"
-        f" {seen['refused']} refused; a whole change took {seen.get('p50_ms')} ms (p50), {seen.get('p99_ms')} ms (p99)"
+        f" {_counted(changes.refusals)} refused;"
+        f" a whole change took {seen.get('p50_ms')} ms (p50), {seen.get('p99_ms')} ms (p99)"
     )
+
+
+def _counted(refusals: Counter[str]) -> str:
+    told = ", ".join(f"{count} {code}" for code, count in sorted(refusals.items()))
+    return told or "none"

@@ -4,6 +4,7 @@ import asyncio
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,8 +25,8 @@ class Changes:
     seconds: list[float] = field(default_factory=list)
     """How long each acknowledged change took its client."""
 
-    refused: int = 0
-    """Answers other than 200."""
+    refusals: Counter[str] = field(default_factory=Counter)
+    """How many answers other than 200 came, by problem code."""
 
 
 @contextmanager
@@ -83,4 +84,4 @@ async def _writer(
             seen.seconds.append(time.monotonic() - started)
             etags[book_id] = answer.headers["ETag"]
         else:
-            seen.refused += 1
+            seen.refusals[answer.json()["code"]] += 1

@@ -39,6 +39,7 @@ def catalogue(body: bytes = b'{"id":"bk_1"}', *, etag: str = '"one"', after: flo
         "CDN-Cache-Control": "max-age=4",
         "Cache-Status": "bookstore; fwd=uri-miss; stored",
         "ETag": etag,
+        "Vary": "Accept-Encoding",
     } | {name.replace("_", "-"): value for name, value in headers.items()}
     return Answer(body=body, headers=fields, after=after)
 
