@@ -97,6 +97,12 @@ def private(request: Request, model: BaseModel) -> Response:
     return Response(body_of(model), media_type="application/json", headers=headers)
 
 
+def tagged(model: BaseModel) -> Response:
+    """Return an answer for one person's eyes, with the ETag that a change of it can name in `If-Match`."""
+    body = body_of(model)
+    return Response(body, media_type="application/json", headers={"Cache-Control": PRIVATE, "ETag": etag_of(body)})
+
+
 def written(model: BaseModel, *, status: int = 200, location: str | None = None, tagged: bool = True) -> Answer:
     """Return the answer to a write, ready to be stored under its idempotency key."""
     body = body_of(model)

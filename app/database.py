@@ -1,7 +1,7 @@
 """Opens the database and commits: `run_in_transaction` is the only place in the program that does."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
@@ -28,6 +28,7 @@ from app import clock
 from app.errors import BookstoreError, DeadlineExceeded, DependencyUnavailable, NoPrimary, Overloaded
 from app.models import DOCUMENTS
 from app.settings import Settings
+from app.turns import Turns
 
 T = TypeVar("T")
 Document_ = dict[str, Any]
@@ -75,6 +76,7 @@ class Database:
             maxConnecting=4,
         )
         self._settled: tuple[Any, ...] | None = None
+        self._turns = Turns()
         self.database: AsyncDatabase[Document_] = self.client[settings.mongo_database]
 
     async def __aenter__(self) -> Self:
@@ -90,18 +92,29 @@ class Database:
         await self.client.close()
 
     async def run_in_transaction(
-        self, callback: Callable[[AsyncClientSession], Awaitable[T]], *, deadline: float | None = None
+        self,
+        callback: Callable[[AsyncClientSession], Awaitable[T]],
+        *,
+        deadline: float | None = None,
+        in_turn: Iterable[str] = (),
     ) -> T:
         """Run the callback in a transaction, commit it on a majority, and return what the callback returned.
 
         The callback may run several times and touches MongoDB only. `deadline` is in seconds; after it the outcome is
-        unknown to the caller, who repeats the request with the same key.
+        unknown to the caller, who repeats the request with the same key. `in_turn` names what many may want to write
+        at once: those of this process with a name in common go one after another.
 
         Raises:
+            Overloaded: it wasn't this one's turn in time; nothing happened.
             NoPrimary, DeadlineExceeded, DependencyUnavailable: the outcome is unknown.
             DuplicateKeyError: a unique index refused; nothing happened.
         """
         seconds = self._settings.transaction_deadline_seconds if deadline is None else deadline
+        until = clock.monotonic() + seconds
+        async with self._turns.of(in_turn, seconds=seconds):
+            return await self._run_in_transaction(callback, seconds=max(until - clock.monotonic(), 0.001))
+
+    async def _run_in_transaction(self, callback: Callable[[AsyncClientSession], Awaitable[T]], *, seconds: float) -> T:
         try:
             async with self.client.start_session() as session:
                 try:

@@ -2,19 +2,23 @@
 
 import hashlib
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 import orjson
 from fastapi import Depends, Header, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, OAuth2PasswordBearer
+from pydantic import JsonValue
 
 from app.answers import Public
-from app.errors import AuthenticationRequired, PermissionDenied, TokenRevoked
+from app.errors import AuthenticationRequired, IdempotencyKeyMissing, PermissionDenied, TokenRevoked
 from app.idempotency import Claim
 from app.lifespan import Resources
+from app.models.cart import CartOwner
+from app.openapi import NEEDED
 from app.pagination import PageRequest
 from app.schemas.book_query import ListQuery
 from app.security import Principal, verify_access_token
+from app.services.carts import digest_of
 from app.services.sessions import Device
 
 
@@ -91,28 +95,68 @@ IfMatch = Annotated[str | None, Header(description="The ETag that you last saw",
 """The client's `If-Match`."""
 
 
-async def _claim(
-    request: Request,
-    user: CurrentUser,
-    key: Annotated[
-        str | None,
-        Header(
-            alias="Idempotency-Key",
-            pattern=r"^[\x21-\x7e]{1,255}$",
-            description="1 to 255 visible ASCII characters; a repeat with the same key gives the first answer again",
-        ),
-    ] = None,
-) -> Claim | None:
-    if key is None:
-        return None
+CartToken = Annotated[
+    str | None,
+    Header(alias="X-Cart-Token", max_length=200, description="Whose cart, for guests: from `POST /carts`"),
+]
+
+
+async def _shopper(user: Visitor, cart_token: CartToken = None) -> CartOwner:
+    if user is not None:
+        return CartOwner(user_id=user.user_id)
+    if cart_token:
+        return CartOwner(token_digest=digest_of(cart_token))
+    raise AuthenticationRequired("Sign in, or make a guest cart with POST /carts and send its X-Cart-Token.")
+
+
+Shopper = Annotated[CartOwner, Depends(_shopper)]
+"""Whoever has a cart: a user, or a guest with a cart's token; a user who sends both means their own cart."""
+
+
+def _key_header(**extra: JsonValue) -> Any:
+    return Header(
+        alias="Idempotency-Key",
+        pattern=r"^[\x21-\x7e]{1,255}$",
+        description="1 to 255 visible ASCII characters; a repeat with the same key gives the first answer again",
+        json_schema_extra=extra,
+    )
+
+
+_KeyHeader = Annotated[str | None, _key_header()]
+_NeededKeyHeader = Annotated[str | None, _key_header(**{NEEDED: True})]
+
+
+async def _claim_of(request: Request, principal: str, key: str) -> Claim:
     body = await request.body()
     canonical = orjson.dumps(orjson.loads(body), option=orjson.OPT_SORT_KEYS) if body else b""
     target = f"{request.method} {request.url.path}?{request.url.query}\n".encode()
-    return Claim(key, user.user_id, hashlib.sha256(target + canonical).hexdigest())
+    return Claim(key, principal, hashlib.sha256(target + canonical).hexdigest())
+
+
+async def _claim(request: Request, user: CurrentUser, key: _KeyHeader = None) -> Claim | None:
+    return await _claim_of(request, user.user_id, key) if key is not None else None
 
 
 IdempotencyKey = Annotated[Claim | None, Depends(_claim)]
 """The request's idempotency key with whose it is, where one was sent."""
+
+
+async def _cart_claim(request: Request, shopper: Shopper, key: _KeyHeader = None) -> Claim | None:
+    return await _claim_of(request, shopper.principal, key) if key is not None else None
+
+
+CartKey = Annotated[Claim | None, Depends(_cart_claim)]
+"""The same for carts, which guests have, too."""
+
+
+async def _needed_claim(request: Request, user: CurrentUser, key: _NeededKeyHeader = None) -> Claim:
+    if key is None:
+        raise IdempotencyKeyMissing("Send an Idempotency-Key: this must not happen twice.")
+    return await _claim_of(request, user.user_id, key)
+
+
+NeededKey = Annotated[Claim, Depends(_needed_claim)]
+"""The request's idempotency key; 400 without one."""
 
 
 def page_request(request: Request, shop: Resources, query: ListQuery) -> PageRequest:

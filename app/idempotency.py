@@ -1,7 +1,7 @@
 """Gives one effect and one answer to a request that is sent several times with the same `Idempotency-Key`."""
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
@@ -26,6 +26,8 @@ class Answer:
     headers: dict[str, str]
     body: bytes
     touches: Names = frozenset()
+    unfinished: str | None = None
+    """What is still to be done outside the transaction before this can be given: the id of what it is done for."""
     replayed: bool = False
 
 
@@ -70,8 +72,12 @@ class Once(Generic[T]):
     claim: Claim | None
     render: Callable[[T], Answer]
 
-    async def perform(self, writer: Writer, work: Callable[[Attempt], Awaitable[T]]) -> Answer:
+    async def perform(
+        self, writer: Writer, work: Callable[[Attempt], Awaitable[T]], *, in_turn: Iterable[str] = ()
+    ) -> Answer:
         """Run the work in a transaction that also stores the answer; return the stored one on a repeat.
+
+        `in_turn` names what many may want to write at once (`Database.run_in_transaction`).
 
         Returns when the commit is visible to everybody, cached or not; also on a repeat, since the process that
         committed may have died before it got that far. A repeat that arrives while the first still runs waits for it.
@@ -84,34 +90,64 @@ class Once(Generic[T]):
         async def transaction(session: AsyncClientSession) -> Answer:
             return await self._attempt(Attempt(session), work)
 
+        turns = [*in_turn, *([f"key {self.claim.id}"] if self.claim else [])]
         try:
-            answer = await writer.database.run_in_transaction(transaction)
+            answer = await writer.database.run_in_transaction(transaction, in_turn=turns)
         except DuplicateKeyError:
             # The first request committed between our look and our claim; its answer is there now.
-            answer = await writer.database.run_in_transaction(transaction)
+            answer = await writer.database.run_in_transaction(transaction, in_turn=turns)
         await writer.invalidator.touch(answer.touches)
         return answer
 
-    async def _attempt(self, attempt: Attempt, work: Callable[[Attempt], Awaitable[T]]) -> Answer:
-        claim, session = self.claim, attempt.session
-        if claim is None:
-            return self._answer(await work(attempt), attempt)
-        earlier = await IdempotencyKey.of(claim.id, session)
-        if earlier is not None:
-            if earlier.fingerprint != claim.fingerprint:
-                raise IdempotencyKeyReused("This Idempotency-Key was sent with another request before.")
-            return Answer(earlier.status, earlier.headers, earlier.body, frozenset(earlier.touches), replayed=True)
-        await IdempotencyKey.claim(claim.id, claim.fingerprint, at=clock.now(), session=session)
-        answer = self._answer(await work(attempt), attempt)
-        await IdempotencyKey.store_answer(
-            claim.id,
-            status=answer.status,
-            headers=answer.headers,
-            body=answer.body,
-            touches=sorted(answer.touches),
-            session=session,
-        )
-        return answer
+    async def earlier(self, session: AsyncClientSession | None = None) -> Answer | None:
+        """Return the answer that is stored under the key, if one is.
 
-    def _answer(self, result: T, attempt: Attempt) -> Answer:
-        return replace(self.render(result), touches=frozenset(attempt.touched))
+        Raises:
+            IdempotencyKeyReused: the key came with another request.
+        """
+        if self.claim is None:
+            return None
+        stored = await IdempotencyKey.of(self.claim.id, session)
+        if stored is None:
+            return None
+        if stored.fingerprint != self.claim.fingerprint:
+            raise IdempotencyKeyReused("This Idempotency-Key was sent with another request before.")
+        return Answer(
+            stored.status,
+            stored.headers,
+            stored.body,
+            frozenset(stored.touches),
+            unfinished=stored.unfinished,
+            replayed=True,
+        )
+
+    async def finish(self, answer: Answer, body: bytes) -> Answer:
+        """Put the last part into an unfinished answer; whoever does so first decides it for all.
+
+        The answer to give is returned: the one that is stored.
+        """
+        if self.claim is None:
+            return replace(answer, body=body, unfinished=None)
+        stored = await IdempotencyKey.finish(self.claim.id, body)
+        return replace(answer, body=stored, unfinished=None)
+
+    async def _attempt(self, attempt: Attempt, work: Callable[[Attempt], Awaitable[T]]) -> Answer:
+        # Look, work and claim see one snapshot, and the claim's unique id lets only one of two commit: who comes second
+        # starts over, and then finds what the first stored.
+        earlier = await self.earlier(attempt.session)
+        if earlier is not None:
+            return earlier
+        answer = replace(self.render(await work(attempt)), touches=frozenset(attempt.touched))
+        if self.claim is not None:
+            await IdempotencyKey.claim(
+                self.claim.id,
+                self.claim.fingerprint,
+                status=answer.status,
+                headers=answer.headers,
+                body=answer.body,
+                touches=sorted(answer.touches),
+                unfinished=answer.unfinished,
+                at=clock.now(),
+                session=attempt.session,
+            )
+        return answer

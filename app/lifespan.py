@@ -23,6 +23,7 @@ from app.payments.till import Till
 from app.refresh_tokens import RefreshTokens
 from app.search.vocabulary_feed import VocabularyFeed
 from app.services.sessions import Desk
+from app.services.stock_reads import StockReads
 from app.settings import Settings
 from app.telemetry import configure_logging, logger
 
@@ -40,6 +41,7 @@ class Resources:
     sessions: Sessions
     desk: Desk
     till: Till
+    stock: StockReads
     draining: bool = False
 
 
@@ -67,6 +69,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
             sessions=Sessions(shared, database=database),
             desk=Desk(settings, writer, passwords, RefreshTokens(settings)),
             till=Till(writer, gateway),
+            stock=StockReads(database),
         )
         beside = [asyncio.create_task(watcher.run()), asyncio.create_task(resources.sessions.run())]
         resources.vocabulary.start()

@@ -5,7 +5,7 @@ from fastapi import FastAPI
 from app import methods, openapi, problems
 from app.lifespan import lifespan
 from app.middleware import Gate
-from app.routers import admin, auth, books, categories, inventory, search, system, webhooks
+from app.routers import admin, auth, books, carts, categories, inventory, orders, search, system, webhooks
 from app.routers.hot import HotReads
 from app.routers.responses import EVERYWHERE
 from app.settings import Settings
@@ -35,6 +35,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         books.router,
         categories.router,
         inventory.router,
+        carts.router,
+        orders.router,
         admin.router,
         webhooks.router,
         system.router,

@@ -10,6 +10,9 @@ MAX_AMOUNT: Final = 99_999_999
 Currency = Literal["USD"]
 """ISO 4217 codes that this shop sells in."""
 
+CURRENCY: Final[Currency] = "USD"
+"""What orders are charged in."""
+
 Amount = Annotated[
     int,
     Field(strict=True, ge=0, le=MAX_AMOUNT, description="Integer minor units, such as cents", examples=[1299]),
@@ -22,4 +25,13 @@ class Money(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     amount: Amount
+    currency: Currency
+
+
+class Sum(BaseModel):
+    """A sum of amounts in one currency; it may be more than one payment can be."""
+
+    model_config = ConfigDict(frozen=True)
+
+    amount: Annotated[int, Field(ge=0, description="Integer minor units, such as cents", examples=[2598])]
     currency: Currency

@@ -10,6 +10,9 @@ from app.problems import Problem
 
 _MERGE_PATCH: Final = "application/merge-patch+json"
 
+NEEDED: Final = "x-needed"
+"""Marks the schema of a parameter that the program asks for in its own words."""
+
 Schema = dict[str, Any]
 
 
@@ -43,9 +46,11 @@ def _sharpen_parameters(operation: dict[str, Any]) -> None:
         values = [one for one in schema.get("anyOf", []) if one != {"type": "null"}]
         if len(values) == 1:
             parameter["schema"] = {name: value for name, value in schema.items() if name != "anyOf"} | values[0]
-        # The program asks for it with 428, so to FastAPI it is optional.
+        # The program asks for them with 428 and 400, so to FastAPI they are optional.
         if parameter["name"].lower() == "if-match":
-            parameter |= {"name": "If-Match", "required": True}
+            parameter |= {"name": "If-Match", "required": "428" in operation["responses"]}
+        if parameter["schema"].pop(NEEDED, False):
+            parameter["required"] = True
 
 
 def _describe_patch(path: dict[str, Any], schemas: dict[str, Schema]) -> None:

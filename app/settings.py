@@ -95,6 +95,12 @@ class Settings(BaseSettings):
     transaction_deadline_seconds: float = Field(8.0, gt=0, description="After this long a transaction is given up")
     max_concurrent_requests: int = Field(256, ge=1, description="More than these at once are shed with 503")
 
+    shipping_flat: int = Field(499, ge=0, le=99_999, description="What sending an order costs, in minor units")
+    unpaid_order_seconds: int = Field(
+        1800, ge=1, description="After this long an unpaid order expires and its copies go back"
+    )
+    guest_cart_days: int = Field(30, ge=1, description="After so long without a change a guest's cart is removed")
+
     @model_validator(mode="before")
     @classmethod
     def _read_secret_files(cls, values: dict[str, object]) -> dict[str, object]:

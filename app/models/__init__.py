@@ -7,6 +7,7 @@ from beanie import Document
 
 from app.models.book import Book
 from app.models.cache_grant import CacheGrant
+from app.models.cart import Cart
 from app.models.category import Category
 from app.models.idempotency_key import IdempotencyKey
 from app.models.inventory import Inventory, StockMovement
@@ -23,6 +24,7 @@ from app.models.webhook_event import WebhookEvent
 DOCUMENTS: list[type[Document]] = [
     Book,
     CacheGrant,
+    Cart,
     Category,
     IdempotencyKey,
     Inventory,

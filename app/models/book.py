@@ -38,6 +38,27 @@ class SearchFields(BaseModel):
     series_key: str | None = None
 
 
+class Offer(BaseModel):
+    """What a buyer needs to know of a book now."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: Annotated[BookId, Field(validation_alias="_id")]
+    title: str
+    authors: list[str]
+    isbn13: str | None
+    price: Money
+    archived_at: datetime | None
+
+    @property
+    def is_sold(self) -> bool:
+        """Whether it can be ordered, stock permitting."""
+        return self.archived_at is None
+
+
+_OFFERED: Final = {name: 1 for name in Offer.model_fields if name != "id"}
+
+
 class Book(Document):
     """A title that the shop sells, or sold: archived books stay for the orders that name them."""
 
@@ -108,6 +129,12 @@ class Book(Document):
         """Return the live books with these ids, by id."""
         cursor = cls.get_pymongo_collection().find({"_id": {"$in": list(ids)}, **LIVE}, PUBLIC_FIELDS)
         return {document["_id"]: BookView.model_validate(document) async for document in cursor}
+
+    @classmethod
+    async def offers(cls, ids: Iterable[str], session: AsyncClientSession | None = None) -> dict[str, Offer]:
+        """Return what is offered under these ids, by id; archived books are among them."""
+        cursor = cls.get_pymongo_collection().find({"_id": {"$in": list(ids)}}, _OFFERED, session=session)
+        return {document["_id"]: Offer.model_validate(document) async for document in cursor}
 
     @classmethod
     async def page(

@@ -1,10 +1,10 @@
 """Keeps the answers that were given under idempotency keys."""
 
 from datetime import datetime, timedelta
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from beanie import Document
-from pymongo import ASCENDING, IndexModel
+from pymongo import ASCENDING, IndexModel, ReturnDocument
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 KEPT_FOR = timedelta(hours=48)
@@ -20,6 +20,7 @@ class IdempotencyKey(Document):
     headers: dict[str, str]
     body: bytes
     touches: list[str]
+    unfinished: str | None = None
     created_at: datetime
 
     class Settings:
@@ -32,31 +33,49 @@ class IdempotencyKey(Document):
     ]
 
     @classmethod
-    async def of(cls, key_id: str, session: AsyncClientSession) -> "IdempotencyKey | None":
+    async def of(cls, key_id: str, session: AsyncClientSession | None = None) -> "IdempotencyKey | None":
         """Return what was answered under the key."""
         return await cls.find_one({"_id": key_id}, session=session)
 
     @classmethod
-    async def claim(cls, key_id: str, fingerprint: str, *, at: datetime, session: AsyncClientSession) -> None:
-        """Take the key before doing the work.
-
-        Two requests with one key that run at once meet here: the unique id makes the later one start over,
-        and then find what the first stored.
-        """
-        blank = {"fingerprint": fingerprint, "status": 0, "headers": {}, "body": b"", "touches": [], "created_at": at}
-        await cls.get_pymongo_collection().insert_one({"_id": key_id} | blank, session=session)
-
-    @classmethod
-    async def store_answer(
+    async def claim(
         cls,
         key_id: str,
+        fingerprint: str,
         *,
         status: int,
         headers: dict[str, str],
         body: bytes,
         touches: list[str],
+        unfinished: str | None,
+        at: datetime,
         session: AsyncClientSession,
     ) -> None:
-        """Keep the answer under the claimed key, with the names of the cached answers that it made stale."""
-        answer: dict[str, Any] = {"status": status, "headers": headers, "body": body, "touches": touches}
-        await cls.get_pymongo_collection().update_one({"_id": key_id}, {"$set": answer}, session=session)
+        """Take the key, with the answer and the names of the cached answers that it made stale.
+
+        Raises:
+            DuplicateKeyError: another request took it; the caller's transaction has no effect.
+        """
+        row = {
+            "_id": key_id,
+            "fingerprint": fingerprint,
+            "status": status,
+            "headers": headers,
+            "body": body,
+            "touches": touches,
+            "unfinished": unfinished,
+            "created_at": at,
+        }
+        await cls.get_pymongo_collection().insert_one(row, session=session)
+
+    @classmethod
+    async def finish(cls, key_id: str, body: bytes) -> bytes:
+        """Complete an unfinished answer, unless somebody did; return the answer's body as it stands."""
+        collection = cls.get_pymongo_collection()
+        finished = await collection.find_one_and_update(
+            {"_id": key_id, "unfinished": {"$ne": None}},
+            {"$set": {"body": body, "unfinished": None}},
+            return_document=ReturnDocument.AFTER,
+        )
+        stored = finished or await collection.find_one({"_id": key_id})
+        return bytes(stored["body"]) if stored else body

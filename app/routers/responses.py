@@ -32,3 +32,7 @@ LISTED: Final = problems(400) | {304: {"description": "Not modified"}}
 STAFF_READ: Final = problems(401, 403)
 STAFF_WRITE: Final = problems(401, 403, 413, 415)
 GUARDED: Final = STAFF_WRITE | problems(404, 412, 428)
+CART_READ: Final = problems(401, 403, 404)
+CART_WRITE: Final = problems(401, 403, 404, 412, 413, 415)
+ORDER_READ: Final = problems(401, 403, 404)
+ORDER_WRITE: Final = problems(401, 403, 404, 409, 413, 415)

@@ -1,6 +1,6 @@
 """Moves copies between the shelf, the orders that hold them and those that bought them, with a row for each move."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -32,6 +32,11 @@ _BY: Final = {
     Move.TAKE_BACK: (Inventory.take_back, MovementKind.RETURNED, +1, 0),
 }
 """What each move does, its kind, and its signs in on_hand and held."""
+
+
+def turn_at(book_id: str) -> str:
+    """Return the name of the queue of those who will write a book's stock."""
+    return f"stock {book_id}"
 
 
 async def move_copies(move: Move, order: Order, *, actor: str, at: datetime, attempt: Attempt) -> None:
@@ -93,7 +98,7 @@ async def _refusal(lines: Sequence[OrderLine], attempt: Attempt, *, held: Sequen
     return insufficient([(line.book_id, line.quantity) for line in lines], available)
 
 
-def insufficient(wanted: Sequence[tuple[str, int]], available: dict[str, int]) -> InsufficientStock:
+def insufficient(wanted: Sequence[tuple[str, int]], available: Mapping[str, int]) -> InsufficientStock:
     """Return the refusal that names every line of which there is too little."""
     return InsufficientStock(
         "There are too few copies; see lines.",

@@ -6,7 +6,7 @@ from app.idempotency import Answer, Attempt, Once, Writer
 from app.models.inventory import Inventory, MovementKind, StockMovement
 from app.pagination import Page, PageRequest
 from app.schemas.inventory import InventoryChange, InventoryView, MovementView
-from app.services.shelf import show_availability
+from app.services.shelf import show_availability, turn_at
 
 
 def inventory_view(inventory: Inventory) -> InventoryView:
@@ -68,7 +68,7 @@ async def change_stock(
             await show_availability(before.availability, after, at=moment, attempt=attempt)
         return inventory_view(after)
 
-    return await once.perform(writer, work)
+    return await once.perform(writer, work, in_turn=[turn_at(book_id)])
 
 
 async def list_movements(book_id: str, *, page: PageRequest) -> Page[MovementView]:

@@ -12,7 +12,8 @@ from typing import Any, Final
 import httpx
 
 from tests.factories.accounts import PASSWORD, a_user, registration
-from tests.factories.books import a_book, a_category, book_body
+from tests.factories.books import API, a_category, book_body
+from tests.factories.buying import a_stocked_book, an_order, order_body, put_in_cart
 
 PEOPLE: Final = ("anonymous", "owner", "stranger", "staff", "admin")
 
@@ -60,6 +61,22 @@ TABLE: Final = """
    GET    /api/v1/inventory/{book_id}/movements          401   403   403   ok    ok
 
    POST   /api/v1/webhooks/stripe                        400   400   400   400   400
+   POST   /api/v1/carts                                  ok    ok    ok    ok    ok
+   GET    /api/v1/cart                                   401   ok    ok    ok    ok
+   DELETE /api/v1/cart                                   401   ok    ok    ok    ok
+   POST   /api/v1/cart/items                             401   ok    ok    ok    ok
+   PUT    /api/v1/cart/items/{book_id}                   401   ok    ok    ok    ok
+   PATCH  /api/v1/cart/items/{book_id}                   401   ok    ok    ok    ok
+   DELETE /api/v1/cart/items/{book_id}                   401   ok    ok    ok    ok
+   POST   /api/v1/cart/merge                             401   ok    ok    ok    ok
+
+   POST   /api/v1/orders                                 401   ok    ok    ok    ok
+   GET    /api/v1/orders                                 401   ok    ok    ok    ok
+   GET    /api/v1/orders/{order_id}                      401   ok    404   ok    ok
+   GET    /api/v1/orders/{order_id}/events               401   ok    404   ok    ok
+   POST   /api/v1/orders/{order_id}/cancel               401   ok    404   ok    ok
+   POST   /api/v1/orders/{order_id}/transitions          401   403   403   ok    ok
+   GET    /api/v1/admin/orders                           401   403   403   ok    ok
 
    GET    /api/v1/admin/books                            401   403   403   ok    ok
    GET    /api/v1/admin/products                         401   403   403   ok    ok
@@ -82,7 +99,16 @@ BODIES: Final[dict[str, Any]] = {
     "PATCH /api/v1/categories/{category}": {"name": "Mine"},
     "POST /api/v1/webhooks/stripe": {"id": "evt_1"},
     "PATCH /api/v1/inventory/{book_id}": {"delta": 5, "reason": "theft"},
+    "POST /api/v1/cart/items": {"book_id": "{book_id}", "quantity": 1},
+    "PUT /api/v1/cart/items/{book_id}": {"quantity": 2},
+    "PATCH /api/v1/cart/items/{book_id}": {"quantity": 2},
+    "POST /api/v1/cart/merge": {"cart_token": "{cart_token}"},
+    "POST /api/v1/orders": order_body(items=[{"book_id": "{book_id}", "quantity": 1}]),
+    "POST /api/v1/orders/{order_id}/transitions": {"to": "cancelled"},
 }
+
+NEEDS_KEY: Final = frozenset({"POST /api/v1/orders"})
+"""What isn't done without an idempotency key."""
 
 CREDENTIALS_IN_BODY: Final = frozenset({"POST /api/v1/auth/logout"})
 """Where the body may say who asks, it is read before anybody is refused."""
@@ -120,7 +146,18 @@ class World:
 
 
 async def _book(world: World) -> str:
-    return str((await a_book(world.people["staff"]))["id"])
+    book = await a_stocked_book(world.people["staff"])
+    for person in PEOPLE[1:]:
+        await put_in_cart(world.people[person], book)
+    return book
+
+
+async def _order(world: World) -> str:
+    return str((await an_order(world.people["owner"], (await world.thing("book_id"), 1)))["id"])
+
+
+async def _cart_token(world: World) -> str:
+    return str((await world.people["anonymous"].post(f"{API}/carts")).json()["cart_token"])
 
 
 async def _category(world: World) -> str:
@@ -135,6 +172,8 @@ async def _refresh_token(world: World) -> str:
 
 THINGS: Final[dict[str, Callable[[World], Awaitable[str]]]] = {
     "book_id": _book,
+    "order_id": _order,
+    "cart_token": _cart_token,
     "category": _category,
     "refresh_token": _refresh_token,
 }
@@ -176,7 +215,8 @@ async def ask(world: World, route: Route, person: str, **headers: str) -> httpx.
     """Send the row's request as this person."""
     path, query = await world.filled(route.path), QUERIES.get(route.name)
     url = f"{path}?{query}" if query else path
-    sent: dict[str, Any] = {"headers": {"If-Match": "*"} | headers}
+    key = {"Idempotency-Key": "its-own"} if route.name in NEEDS_KEY and route.expected[person] == "ok" else {}
+    sent: dict[str, Any] = {"headers": {"If-Match": "*"} | key | headers}
     if f"{FORM}{route.name}" in BODIES:
         sent["data"] = BODIES[f"{FORM}{route.name}"]
     elif route.name in BODIES:

@@ -12,10 +12,10 @@ STATEFUL_CODES: Final = frozenset(
 )
 """Whether these come depends on what was stored, signed or sent before."""
 
-STATEFUL_FIELDS: Final = frozenset({"unknown_category", "cycle", "too_deep"})
-"""The same for single fields: it depends on which categories there are."""
+STATEFUL_FIELDS: Final = frozenset({"unknown_category", "cycle", "too_deep", "book_not_sold", "unknown_address"})
+"""The same for single fields: it depends on which categories, books and addresses there are."""
 
-RELATED_FIELDS: Final = frozenset({"isbn_mismatch", "range_empty", "slug_needed", "password_mismatch"})
+RELATED_FIELDS: Final = frozenset({"isbn_mismatch", "range_empty", "slug_needed", "book_twice", "password_mismatch"})
 """Two fields that don't go together; JSON Schema can't relate them."""
 
 
@@ -37,6 +37,12 @@ schemathesis.openapi.format("isbn-13", _ISBN_13)
 schemathesis.openapi.format("isbn-10", _ISBN_13.map(isbn.to_isbn10))
 # Of the starter catalogue.
 schemathesis.openapi.format("category-reference", st.sampled_from(["fiction", "fantasy", "history"]))
+
+
+_BOOK_ID: Final = st.sampled_from([f"bk_01J0000000000000000000000{digit}" for digit in "0123456789"])
+
+schemathesis.openapi.format("book-id", _BOOK_ID)
+schemathesis.openapi.format("address-id", _BOOK_ID.map(lambda book: f"adr{book[2:]}"))
 
 
 @schemathesis.hook

@@ -1,0 +1,175 @@
+"""Turns a cart into an order: takes the stock, freezes the prices and keeps the answer, in one transaction."""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from app import clock
+from app.errors import CartEmpty, Conflict, FieldError, InvalidInput, PriceChanged
+from app.events import Event
+from app.idempotency import Answer, Attempt, Once, Writer
+from app.models.book import Book, Offer
+from app.models.cart import Cart, CartOwner
+from app.models.order import Order, OrderLine
+from app.models.order_event import OrderEvent, OrderEventKind
+from app.models.outbox_event import OutboxEvent
+from app.money import CURRENCY, MAX_AMOUNT, Money
+from app.order_states import OrderStatus, PaymentStatus
+from app.schemas.address import Address
+from app.schemas.order import OrderInput
+from app.security import Principal
+from app.services.shelf import Move, insufficient, move_copies, turn_at
+from app.services.stock_reads import StockReads
+from app.settings import Settings
+
+_NUMBER: Final = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
+_NUMBER_LENGTH: Final = 8
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """A line to be ordered, with the price that the buyer saw where the cart knows it."""
+
+    book_id: str
+    quantity: int
+    seen_price: Money | None = None
+
+
+async def place_order(
+    writer: Writer, stock: StockReads, buyer: Principal, given: OrderInput, *, settings: Settings, once: Once[Order]
+) -> Answer:
+    """Make an order from the buyer's cart, which is empty then, or from the items given, which leave the cart alone.
+
+    The copies are held for it, its prices never change, and the answer is kept under the key: all in one transaction,
+    so that a crash leaves an order that can be paid, or none. A repeat gives the same order.
+
+    Raises:
+        InvalidInput: an address or a book that there isn't.
+        CartEmpty: there is nothing to order.
+        PriceChanged: a price isn't what the buyer saw, and they didn't accept that; every such line.
+        InsufficientStock: every line of which there are too few copies.
+        Conflict: it costs more than one payment can be.
+    """
+    address = _address(given)
+    turns = await _refuse_early(writer, stock, buyer, given, once=once)
+
+    async def work(attempt: Attempt) -> Order:
+        wanted = await _wanted(buyer, given, attempt)
+        if not wanted:
+            raise CartEmpty("There is nothing in the cart.")
+        offers = await Book.offers([line.book_id for line in wanted], attempt.session)
+        _require_sold(wanted, offers, named=given.items is not None)
+        if not given.accept_prices:
+            _require_seen_prices(wanted, offers)
+        order = _new_order(buyer, [_line(line, offers[line.book_id]) for line in wanted], address, settings)
+        await order.place(attempt.session)
+        if given.items is None:
+            await Cart.empty(buyer.user_id, at=order.created_at, session=attempt.session)
+        await OutboxEvent.add(Event("order.placed", order.id, {"order_id": order.id}), session=attempt.session)
+        # Last, since everybody who wants the same title waits for it.
+        await move_copies(Move.HOLD, order, actor=buyer.user_id, at=order.created_at, attempt=attempt)
+        return order
+
+    return await once.perform(writer, work, in_turn=turns)
+
+
+async def _refuse_early(
+    writer: Writer, stock: StockReads, buyer: Principal, given: OrderInput, *, once: Once[Order]
+) -> list[str]:
+    """Refuse what can't be had without a transaction; return the queues to stand in for what can.
+
+    The buyers of a title that is sold out would otherwise keep each other, and everybody else, waiting.
+    """
+    if given.items is not None:
+        wanted = [(item.book_id, item.quantity) for item in given.items]
+    else:
+        cart = await writer.database.fresh(lambda: Cart.of(CartOwner(user_id=buyer.user_id), at=clock.now()))
+        wanted = [(line.book_id, line.quantity) for line in cart.lines] if cart else []
+    available = await stock.available(book_id for book_id, _ in wanted)
+    refusal = insufficient([line for line in wanted if line[0] in available], available)
+    # What was too much may have been taken by this very request, sent before.
+    if refusal.data["lines"] and await once.earlier() is None:
+        raise refusal
+    return [turn_at(book_id) for book_id, _ in wanted]
+
+
+async def _wanted(buyer: Principal, given: OrderInput, attempt: Attempt) -> list[_Wanted]:
+    if given.items is not None:
+        return [_Wanted(item.book_id, item.quantity) for item in given.items]
+    cart = await Cart.of(CartOwner(user_id=buyer.user_id), at=clock.now(), session=attempt.session)
+    return [_Wanted(line.book_id, line.quantity, line.price_when_added) for line in cart.lines] if cart else []
+
+
+def _require_sold(wanted: Sequence[_Wanted], offers: Mapping[str, Offer], *, named: bool) -> None:
+    gone = [line for line in wanted if line.book_id not in offers or not offers[line.book_id].is_sold]
+    if not gone:
+        return
+    if named:
+        raise InvalidInput(
+            *(
+                FieldError(
+                    f"/items/{index}/book_id", "book_not_sold", "There is no such book, or it isn't sold any more."
+                )
+                for index, line in enumerate(wanted)
+                if line in gone
+            )
+        )
+    raise insufficient([(line.book_id, line.quantity) for line in gone], dict.fromkeys([g.book_id for g in gone], 0))
+
+
+def _require_seen_prices(wanted: Sequence[_Wanted], offers: Mapping[str, Offer]) -> None:
+    changed = [
+        {"book_id": line.book_id, "old": line.seen_price.model_dump(), "new": offers[line.book_id].price.model_dump()}
+        for line in wanted
+        if line.seen_price is not None and line.seen_price != offers[line.book_id].price
+    ]
+    if changed:
+        raise PriceChanged("Prices aren't what you saw; see lines, and accept_prices.", lines=changed)
+
+
+def _line(wanted: _Wanted, offer: Offer) -> OrderLine:
+    return OrderLine(
+        book_id=offer.id,
+        title=offer.title,
+        authors=offer.authors,
+        isbn13=offer.isbn13,
+        unit_price=offer.price.amount,
+        quantity=wanted.quantity,
+    )
+
+
+def _new_order(buyer: Principal, lines: list[OrderLine], address: Address, settings: Settings) -> Order:
+    moment = clock.now()
+    subtotal = sum(line.total for line in lines)
+    total = subtotal + settings.shipping_flat
+    if total > MAX_AMOUNT:
+        raise Conflict("It costs more than one payment can be; split it into several orders.")
+    placed = OrderEvent(
+        kind=OrderEventKind.PLACED,
+        status=OrderStatus.PENDING_PAYMENT,
+        payment_status=PaymentStatus.REQUIRES_PAYMENT,
+        actor=buyer.user_id,
+        at=moment,
+    )
+    return Order(
+        number="".join(secrets.choice(_NUMBER) for _ in range(_NUMBER_LENGTH)),
+        user_id=buyer.user_id,
+        lines=lines,
+        subtotal=subtotal,
+        shipping=settings.shipping_flat,
+        total=total,
+        currency=CURRENCY,
+        shipping_address=address,
+        expires_at=moment + timedelta(seconds=settings.unpaid_order_seconds),
+        history=[placed],
+        created_at=moment,
+        updated_at=moment,
+    )
+
+
+def _address(given: OrderInput) -> Address:
+    if given.shipping_address is not None:
+        return given.shipping_address
+    raise InvalidInput(FieldError("/address_id", "unknown_address", "You have no such address."))

@@ -1,0 +1,171 @@
+"""Shows orders to those they belong to and to staff, and moves them as those ask."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from app.database import Database
+from app.errors import InvalidTransition, NotFound
+from app.idempotency import Answer, Attempt, Once, Writer
+from app.models.order import Order, OrderLine
+from app.models.order_event import OrderEvent
+from app.money import Money
+from app.order_states import OrderStatus, staff_moves
+from app.pagination import COUNTED_UP_TO, Page, PageRequest
+from app.schemas.listing import Listing
+from app.schemas.order import AdminOrderQuery, AdminOrderView, OrderEventView, OrderLineView, OrderView
+from app.security import Principal
+from app.services import fulfilment
+from app.services.shelf import turn_at
+
+
+def order_view(order: Order) -> OrderView:
+    """Return the order as its buyer sees it."""
+    return OrderView(
+        id=order.id,
+        number=order.number,
+        status=order.status,
+        payment_status=order.payment_status,
+        items=[_line_view(line, order) for line in order.lines],
+        subtotal=_money(order.subtotal, order),
+        shipping=_money(order.shipping, order),
+        total=_money(order.total, order),
+        shipping_address=order.shipping_address,
+        payment=None,
+        created_at=order.created_at,
+        updated_at=order.updated_at,
+    )
+
+
+async def get_order(database: Database, order_id: str, user: Principal) -> OrderView:
+    """Return one of the user's orders; staff see everybody's.
+
+    Raises:
+        NotFound: there is no such order, or it is somebody else's.
+    """
+    return order_view(await database.fresh(lambda: _visible(order_id, user)))
+
+
+async def list_events(database: Database, order_id: str, user: Principal) -> Listing[OrderEventView]:
+    """Return what happened to an order, the oldest first.
+
+    Raises:
+        NotFound: there is no such order, or it is somebody else's.
+    """
+    order = await database.fresh(lambda: _visible(order_id, user))
+    return Listing[OrderEventView](data=[_event_view(event, order) for event in order.history])
+
+
+async def list_orders(database: Database, user: Principal, *, page: PageRequest) -> Page[OrderView]:
+    """Return the user's orders, the newest first."""
+    found, total = await _page(database, {"user_id": user.user_id}, page)
+    return page.page_of([((order.id,), order_view(order)) for order in found], total)
+
+
+async def list_all_orders(database: Database, asked: AdminOrderQuery, *, page: PageRequest) -> Page[AdminOrderView]:
+    """Return everybody's orders, narrowed as asked for, the newest first."""
+    query: dict[str, Any] = {
+        field: {"$in": getattr(asked, field)}
+        for field in ("status", "payment_status", "user_id", "number")
+        if getattr(asked, field)
+    }
+    between = {"$gte": asked.created_from, "$lte": asked.created_to}
+    if any(between.values()):
+        query["created_at"] = {operator: moment for operator, moment in between.items() if moment}
+    found, total = await _page(database, query, page)
+    return page.page_of([((order.id,), _admin_view(order)) for order in found], total)
+
+
+async def cancel_order(
+    writer: Writer, order_id: str, user: Principal, *, reason: str | None, once: Once[Order]
+) -> Answer:
+    """Cancel an order that isn't shipped yet: its copies go back on the shelf. A repeat changes nothing.
+
+    Raises:
+        NotFound: there is no such order, or it is somebody else's.
+        InvalidTransition: it is too late for that.
+    """
+
+    async def work(attempt: Attempt) -> Order:
+        order = await _visible(order_id, user, attempt)
+        return await fulfilment.release(
+            order.id, to=OrderStatus.CANCELLED, actor=user.user_id, reason=reason, attempt=attempt
+        )
+
+    return await once.perform(writer, work, in_turn=await _turns(order_id))
+
+
+async def move_order(writer: Writer, order_id: str, staff: Principal, *, to: OrderStatus, once: Once[Order]) -> Answer:
+    """Move an order on, or cancel it, where the table lets staff do so.
+
+    Raises:
+        NotFound: there is no such order.
+        InvalidTransition: it can't go there from where it is, with where it can.
+    """
+
+    async def work(attempt: Attempt) -> Order:
+        order = await _visible(order_id, staff, attempt)
+        allowed = staff_moves(order.status)
+        if to not in allowed:
+            raise InvalidTransition(
+                f"An order that is {order.status} can't be moved to {to}.", allowed=[one.value for one in allowed]
+            )
+        if to is OrderStatus.CANCELLED:
+            return await fulfilment.release(order_id, to=to, actor=staff.user_id, attempt=attempt)
+        return await fulfilment.advance(order_id, to=to, actor=staff.user_id, attempt=attempt)
+
+    return await once.perform(writer, work, in_turn=await _turns(order_id))
+
+
+async def _turns(order_id: str) -> list[str]:
+    order = await Order.of_id(order_id)
+    return [turn_at(line.book_id) for line in order.lines] if order else []
+
+
+async def _visible(order_id: str, user: Principal, attempt: Attempt | None = None) -> Order:
+    session = attempt.session if attempt else None
+    if user.is_staff:
+        order = await Order.of_id(order_id, session)
+    else:
+        order = await Order.of_user(order_id, user.user_id, session)
+    if order is None:
+        raise NotFound("There is no such order.")
+    return order
+
+
+async def _page(database: Database, query: Mapping[str, Any], page: PageRequest) -> tuple[list[Order], int | None]:
+    before = page.after[0] if page.after else None
+    found = await database.fresh(lambda: Order.page(query, before=before, limit=page.fetch))
+    total = await Order.count_matching(query, at_most=COUNTED_UP_TO + 1) if page.with_total else None
+    return found, total
+
+
+def _admin_view(order: Order) -> AdminOrderView:
+    return AdminOrderView(
+        order=order_view(order),
+        user_id=order.user_id,
+        captured=_money(order.captured, order),
+        refunded=_money(order.refunded, order),
+        expires_at=order.expires_at,
+    )
+
+
+def _line_view(line: OrderLine, order: Order) -> OrderLineView:
+    return OrderLineView(
+        book_id=line.book_id,
+        title=line.title,
+        authors=line.authors,
+        isbn13=line.isbn13,
+        unit_price=_money(line.unit_price, order),
+        quantity=line.quantity,
+        line_total=_money(line.total, order),
+    )
+
+
+def _event_view(event: OrderEvent, order: Order) -> OrderEventView:
+    impersonal = {fulfilment.GATEWAY, fulfilment.CLOCK}
+    actor = event.actor if event.actor in impersonal else "customer" if event.actor == order.user_id else "staff"
+    return OrderEventView(**event.model_dump(exclude={"actor"}), actor=actor)
+
+
+def _money(amount: int, order: Order) -> Money:
+    return Money(amount=amount, currency=order.currency)
