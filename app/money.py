@@ -1,5 +1,6 @@
 """Holds amounts of money: integer minor units and a currency, never a float."""
 
+from collections.abc import Mapping
 from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,6 +13,9 @@ Currency = Literal["USD"]
 
 CURRENCY: Final[Currency] = "USD"
 """What orders are charged in."""
+
+_MINOR_UNITS: Final = 100
+_SIGNS: Final[Mapping[Currency, str]] = {"USD": "$"}
 
 Amount = Annotated[
     int,
@@ -35,3 +39,9 @@ class Sum(BaseModel):
 
     amount: Annotated[int, Field(ge=0, description="Integer minor units, such as cents", examples=[2598])]
     currency: Currency
+
+
+def spoken(amount: int, currency: Currency) -> str:
+    """Return an amount in minor units as people write it, such as `$1,299.50`."""
+    whole, rest = divmod(amount, _MINOR_UNITS)
+    return f"{_SIGNS[currency]}{whole:,}.{rest:02}"

@@ -49,7 +49,12 @@ class Settings(BaseSettings):
     smtp_url_file: Path | None = Field(None, description="A file that holds `BOOKSTORE_SMTP_URL`")
     mail_from: str = Field("Bookstore <shop@bookstore.example>", description="Whom e-mails come from")
     staff_email: str = Field("", description="Who hears of titles that run low; nobody if empty")
-    public_url: str = Field("http://127.0.0.1:8080", description="Where people reach the shop: links in e-mails")
+    public_url: str = Field("http://127.0.0.1:8080", description="Where people reach the API")
+    pages_url: str = Field(
+        "",
+        description="Where the shop's pages are. E-mails link to `/verify-email?token=…`, `/reset-password?token=…`, "
+        "`/orders/ID`; without pages they show the code alone",
+    )
     edge_sockets: str = Field(
         "",
         description="HAProxy's runtime sockets, comma-separated: a path, or host:port",

@@ -47,7 +47,7 @@ class Mail:
     def body(self, kind: str) -> str:
         """Its text in this form, `plain` or `html`; empty where it hasn't got it."""
         part = self.message.get_body((kind,))
-        return str(part.get_content()) if part is not None else ""
+        return str(part.get_content()).replace("\r\n", "\n") if part is not None else ""
 
     def as_json(self) -> dict[str, Any]:
         """Everything of it, for programs."""

@@ -20,6 +20,7 @@ celery_app.conf.update(
     task_publish_retry=False,
     worker_prefetch_multiplier=1,
     broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
     broker_transport_options={"visibility_timeout": 60, "socket_timeout": 5, "socket_connect_timeout": 2},
     timezone="UTC",
     beat_schedule=SCHEDULE,

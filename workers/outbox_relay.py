@@ -101,8 +101,10 @@ class Relay:
         while True:
             try:
                 async with await OutboxEvent.get_pymongo_collection().watch(pipeline, max_await_time_ms=1000) as stream:
-                    async for _ in stream:
-                        self._news.set()
+                    # Not `async for`, which gives up after the client's own time-out where nothing comes.
+                    while stream.alive:
+                        if await stream.try_next():
+                            self._news.set()
             except PyMongoError as error:
                 logger.info("the change stream broke; sweeping goes on", extra={"error": str(error)[:200]})
                 await asyncio.sleep(_PAUSE_SECONDS)

@@ -2,14 +2,19 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
+from app.clock import rfc3339
 from app.database import Database
 from app.mail.letters import Letter
 from app.mail.postman import LetterRefused, Postman
 from app.models.book import Book
 from app.models.inventory import Inventory
+from app.models.order import Order
 from app.models.outbox_event import OutboxEvent
+from app.models.user import User
+from app.money import spoken
+from app.order_states import OrderStatus
 from app.services.delivering import Consumer, Undeliverable
 from app.settings import Settings
 
@@ -21,12 +26,73 @@ class Desk:
     settings: Settings
     postman: Postman
 
-    def link(self, path: str) -> str:
-        """Return the address of a page or an endpoint as people reach it."""
-        return self.settings.public_url.rstrip("/") + path
+    def page(self, path: str) -> str | None:
+        """Return the address of one of the shop's pages, if it has any."""
+        pages = self.settings.pages_url.rstrip("/")
+        return pages + path if pages else None
 
 
 Writes = Callable[[Desk, OutboxEvent], Awaitable[Letter | None]]
+"""Writes the letter for an event; None where nobody is to be written to any more."""
+
+
+def _about_order(
+    template: str, subject: str, *, deliver: bool = False, unless: Callable[[Order], bool] = lambda _: False
+) -> Writes:
+    async def write(desk: Desk, event: OutboxEvent) -> Letter | None:
+        order = await Order.of_id(event.subject)
+        if order is None or unless(order):
+            return None
+        to = await _address_of(order)
+        if to is None:
+            return None
+        values = _order_values(order, deliver=deliver) | {
+            "link": desk.page(f"/orders/{order.id}"),
+            "amount": spoken(int(event.data.get("amount", order.refunded)), order.currency),
+        }
+        return Letter(template=template, to=to, subject=f"{subject} ({order.number})", at=event.at, values=values)
+
+    return write
+
+
+async def _address_of(order: Order) -> str | None:
+    user = await User.of_id(order.user_id)
+    if user is None:  # whoever deleted the account is left alone
+        return None
+    return order.email or user.email
+
+
+def _order_values(order: Order, *, deliver: bool) -> dict[str, Any]:
+    def money(amount: int) -> str:
+        return spoken(amount, order.currency)
+
+    address = order.shipping_address
+    town = f"{address.postal_code} {address.city}"
+    return {
+        "number": order.number,
+        "lines": [
+            {
+                "title": line.title,
+                "authors": line.authors,
+                "quantity": line.quantity,
+                "price": money(line.unit_price),
+                "total": money(line.total),
+            }
+            for line in order.lines
+        ],
+        "sums": [("Books", money(order.subtotal)), ("Shipping", money(order.shipping))],
+        "total": money(order.total),
+        "captured": order.captured,
+        "until": f"{order.expires_at:%d %B %Y, %H:%M} UTC",
+        "deliver": deliver,
+        "address": [
+            part for part in (address.name, address.line1, address.line2, town, address.region, address.country) if part
+        ],
+    }
+
+
+def _no_longer_payable(order: Order) -> bool:
+    return order.status is not OrderStatus.PENDING_PAYMENT
 
 
 async def _low_stock(desk: Desk, event: OutboxEvent) -> Letter | None:
@@ -43,14 +109,20 @@ async def _low_stock(desk: Desk, event: OutboxEvent) -> Letter | None:
             "title": book.title,
             "authors": book.authors,
             "available": event.data["available"],
+            "then": rfc3339(event.at),
             "now": stock.available if stock else 0,
             "book_id": book.id,
-            "link": desk.link(f"/api/v1/inventory/{book.id}"),
         },
     )
 
 
 _LETTERS: Final[Mapping[str, Writes]] = {
+    "order.paid": _about_order("order_paid", "Your order", deliver=True),
+    "order.payment_failed": _about_order("order_payment_failed", "Your payment was refused", unless=_no_longer_payable),
+    "order.shipped": _about_order("order_shipped", "Your books are on their way", deliver=True),
+    "order.cancelled": _about_order("order_cancelled", "Your order was cancelled"),
+    "order.expired": _about_order("order_expired", "Your order has expired"),
+    "order.refunded": _about_order("order_refunded", "Your money is on its way back"),
     "stock.low": _low_stock,
 }
 

@@ -20,7 +20,7 @@ VALUES = {
     "available": 2,
     "now": 1,
     "book_id": "bk_1",
-    "link": "https://shop.example/x",
+    "then": "2026-11-21T00:00:00.000Z",
 }
 
 

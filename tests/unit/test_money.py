@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from app.money import MAX_AMOUNT, Money
+from app.money import MAX_AMOUNT, Money, spoken
 
 
 @given(st.integers(0, MAX_AMOUNT))
@@ -45,3 +45,11 @@ def test_money_does_not_change() -> None:
 
     with pytest.raises(ValidationError):
         money.amount = 2  # type: ignore[misc]  # what the test is about
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [(0, "$0.00"), (5, "$0.05"), (1299, "$12.99"), (129_950, "$1,299.50"), (99_999_999, "$999,999.99")],
+)
+def test_an_amount_reads_as_people_write_it(amount: int, text: str) -> None:
+    assert spoken(amount, "USD") == text

@@ -1,0 +1,185 @@
+"""Whatever dies while letters are on their way: each comes, and once."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import redis.asyncio
+from pymongo import AsyncMongoClient
+from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.errors import PyMongoError
+
+from app.ids import new_id
+from stack.faults import Fault
+from stack.mailbox import mails_in
+from stack.running import Stack
+from stack.tokens import access_token
+from tests.outbox.sink import eventually
+
+LETTERS = 6
+
+
+class Post:
+    """Makes titles run low, which staff get a letter about, and looks what came of it."""
+
+    def __init__(self, system: Stack, http: httpx.AsyncClient, rows: AsyncCollection[dict[str, Any]]) -> None:
+        self.system = system
+        self.http = http
+        self.rows = rows
+        self.expected: set[str] = set()
+
+    async def make_events(self) -> None:
+        books = (await self.http.get("/books", params={"limit": LETTERS})).json()["data"]
+        for book in books:
+            for stock in (100, 1):
+                await self._change(book["id"], {"set": stock, "reason": "test"})
+        self.expected = {row["_id"] async for row in self.rows.find({"kind": "stock.low"}, {"_id": 1})}
+
+    async def _change(self, book_id: str, change: dict[str, Any]) -> None:
+        key = new_id("key")
+
+        async def done() -> bool:
+            try:
+                answer = await self.http.patch(f"/inventory/{book_id}", json=change, headers={"Idempotency-Key": key})
+            except httpx.TransportError:
+                return False
+            assert answer.status_code in {200, 502, 503, 504}, answer.text
+            return answer.status_code == 200
+
+        await eventually(done)
+
+    async def until(self, condition: dict[str, Any], *, count: int = 1) -> None:
+        """Wait until so many events are like this."""
+
+        async def so() -> bool:
+            try:
+                return await self.rows.count_documents(condition) >= count
+            except PyMongoError:
+                return False
+
+        await eventually(so)
+
+    async def fault(self, fault: Fault, name: str) -> None:
+        await asyncio.to_thread(self.system.fault, fault, name)
+
+    def pool(self) -> list[int]:
+        """The worker's child processes."""
+        parent = next(row["pid"] for row in self.system.status()["processes"] if row["name"] == "worker")
+        return [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
+
+    async def assert_each_letter_came_once(self) -> None:
+        await self.until({"state": "delivered"}, count=len(self.expected))
+        came = [one.identity for one in mails_in(self.system.profile.mails)]
+        assert sorted(came) == sorted(f"<{event}@bookstore.example>" for event in self.expected)
+        assert len(self.expected) % LETTERS == 0
+        assert len(self.expected) > 0
+
+
+@pytest.fixture
+async def post(system: Stack) -> AsyncIterator[Post]:
+    async with AsyncExitStack() as opened:
+        token = access_token(system, role="staff")
+        http = await opened.enter_async_context(
+            httpx.AsyncClient(base_url=f"{system.url}/api/v1", timeout=20, headers={"Authorization": f"Bearer {token}"})
+        )
+        mongo: AsyncMongoClient[dict[str, Any]] = await opened.enter_async_context(
+            AsyncMongoClient(system.environment["BOOKSTORE_MONGO_URL"])
+        )
+        yield Post(system, http, mongo["bookstore"]["outbox_events"])
+
+
+Trouble = Callable[[Post], Awaitable[None]]
+
+
+async def nothing(post: Post) -> None:
+    await post.make_events()
+
+
+async def broker_flushed(post: Post) -> None:
+    await post.fault(Fault.KILL, "worker")
+    await post.make_events()
+    async with redis.asyncio.Redis(port=post.system.profile.ports.redis_broker) as broker:
+        await eventually(lambda: broker.llen("celery"))
+        await broker.flushall()
+    await post.fault(Fault.RESTART, "worker")
+
+
+async def broker_killed_with_its_data(post: Post) -> None:
+    await post.fault(Fault.KILL, "worker")
+    await post.make_events()
+    await post.fault(Fault.KILL, "redis-broker")
+    for file in (post.system.profile.data / "redis-broker").rglob("*.aof*"):
+        file.unlink()
+    await post.fault(Fault.RESTART, "redis-broker")
+    await post.fault(Fault.RESTART, "worker")
+
+
+async def broker_hangs(post: Post) -> None:
+    await post.fault(Fault.STOP, "redis-broker")
+    await post.make_events()
+    await post.fault(Fault.CONT, "redis-broker")
+
+
+async def child_killed_in_a_task(post: Post) -> None:
+    await post.fault(Fault.STOP, "mail")
+    await post.make_events()
+    await post.until({"state": "waiting", "attempts": {"$gt": 0}})
+    for pid in post.pool():
+        os.kill(pid, signal.SIGKILL)
+    await post.fault(Fault.CONT, "mail")
+
+
+async def worker_killed_in_a_task(post: Post) -> None:
+    await post.fault(Fault.STOP, "mail")
+    await post.make_events()
+    await post.until({"state": "waiting", "attempts": {"$gt": 0}})
+    await post.fault(Fault.KILL, "worker")
+    await post.fault(Fault.CONT, "mail")
+    await post.fault(Fault.RESTART, "worker")
+
+
+async def mail_server_down(post: Post) -> None:
+    await post.fault(Fault.KILL, "mail")
+    await post.make_events()
+    await post.until({"state": "waiting", "error": {"$regex": "^Mail"}})
+    await post.fault(Fault.RESTART, "mail")
+
+
+async def relay_killed(post: Post) -> None:
+    await post.fault(Fault.KILL, "relay")
+    await post.make_events()
+    await post.fault(Fault.RESTART, "relay")
+
+
+async def primary_killed_with_events_queued(post: Post) -> None:
+    await post.fault(Fault.KILL, "relay")
+    await post.make_events()
+    await post.fault(Fault.RESTART, "relay")
+    await post.fault(Fault.KILL, "primary")
+    await post.fault(Fault.RESTART, "primary")
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        nothing,
+        broker_flushed,
+        broker_killed_with_its_data,
+        broker_hangs,
+        child_killed_in_a_task,
+        worker_killed_in_a_task,
+        mail_server_down,
+        relay_killed,
+        primary_killed_with_events_queued,
+    ],
+)
+async def test_each_letter_comes_once(post: Post, trouble: Trouble) -> None:
+    await trouble(post)
+
+    await post.assert_each_letter_came_once()
