@@ -16,6 +16,11 @@ SCHEDULE: Final = {
         "schedule": MINUTE,
         "options": {"expires": MINUTE},
     },
+    "end unpaid orders": {
+        "task": "orders.expire",
+        "schedule": 10 * SECOND,
+        "options": {"expires": 10 * SECOND},
+    },
     "ask about payments": {
         "task": "payments.reconcile",
         "schedule": 10 * SECOND,

@@ -3,6 +3,7 @@
 from app.database import Database
 from app.models.search_term import SearchTerm
 from app.services.delivering import deliver
+from app.services.expiring import expire_unpaid_orders
 from app.services.reconciling import reconcile
 from app.services.shelving import relabel_books
 from workers.celery_app import celery_app, settings
@@ -38,6 +39,16 @@ def finish_relabelling() -> None:
 
     async def use_case(_: Database) -> None:
         await relabel_books()
+
+    run(use_case)
+
+
+@celery_app.task(name="orders.expire")
+def expire_orders() -> None:
+    """Give the copies of orders back that weren't paid in time."""
+
+    async def use_case(_: Database) -> None:
+        await expire_unpaid_orders(till())
 
     run(use_case)
 

@@ -12,7 +12,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from app.ids import ORDER, BookId, OrderId, UserId, new_id
 from app.models.order_event import OrderEvent
 from app.money import Amount, Currency
-from app.order_states import HOLDING, OrderStatus, PaymentStatus
+from app.order_states import OrderStatus, PaymentStatus
 from app.schemas.address import Address
 
 Query = Mapping[str, Any]
@@ -91,6 +91,11 @@ class Order(Document):
         """Return the order if it is this user's."""
         return await cls.find_one({"_id": order_id, "user_id": user_id}, session=session)
 
+    def is_overdue(self, *, at: datetime) -> bool:
+        """Whether its copies go back now, as `overdue` finds it."""
+        waits = self.status is OrderStatus.PENDING_PAYMENT and self.payment_status is not PaymentStatus.PROCESSING
+        return waits and self.expires_at <= at
+
     async def place(self, session: AsyncClientSession) -> None:
         """Write the new order.
 
@@ -119,8 +124,15 @@ class Order(Document):
 
     @classmethod
     async def overdue(cls, *, at: datetime, limit: int) -> Sequence[str]:
-        """Return the ids of unpaid orders whose time has run out, the longest waiting first."""
-        query: Query = {"status": {"$in": [status.value for status in HOLDING]}, "expires_at": {"$lte": at}}
+        """Return the ids of unpaid orders whose time has run out, the longest waiting first.
+
+        While the gateway is at work on a payment, its outcome is waited for.
+        """
+        query: Query = {
+            "status": OrderStatus.PENDING_PAYMENT.value,
+            "payment_status": {"$ne": PaymentStatus.PROCESSING.value},
+            "expires_at": {"$lte": at},
+        }
         cursor = cls.get_pymongo_collection().find(query, {"_id": 1}).sort("expires_at", ASCENDING).limit(limit)
         return [document["_id"] async for document in cursor]
 

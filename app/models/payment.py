@@ -97,7 +97,9 @@ class Payment(Document):
         except DuplicateKeyError:
             if session is not None:
                 raise
-        found = await Payment.of_id(self.id, session)
+        if session is not None:
+            return self
+        found = await Payment.of_id(self.id)
         assert found is not None
         return found
 

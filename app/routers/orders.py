@@ -1,5 +1,6 @@
 """Orders over HTTP."""
 
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -26,19 +27,21 @@ from app.services import checkout, orders
 router = APIRouter(tags=["orders"])
 
 
-def _shown(order: Order) -> Answer:
-    return written(orders.order_view(order), tagged=False)
+def _moved(order: Order) -> Answer:
+    # What it means for the order's money is for the gateway to say.
+    return replace(written(orders.order_view(order), tagged=False), unfinished=order.id)
 
 
 def _placed(order: Order) -> Answer:
-    return written(orders.order_view(order), status=201, location=f"/api/v1/orders/{order.id}", tagged=False)
+    shown = written(orders.order_view(order), status=201, location=f"/api/v1/orders/{order.id}", tagged=False)
+    return replace(shown, unfinished=order.id)
 
 
 @router.post("/orders", status_code=201, response_model=OrderView, responses=ORDER_WRITE | problems(402))
 async def place_order(body: OrderInput, shop: Shop, user: CurrentUser, key: NeededKey) -> Response:
     """Order what is in one's cart, or the items given; the copies are held until it is paid or expires."""
     once = Once[Order](key, _placed)
-    answer = await checkout.place_order(shop.writer, shop.stock, user, body, settings=shop.settings, once=once)
+    answer = await checkout.place_order(shop.till, shop.stock, user, body, settings=shop.settings, once=once)
     return response_of(answer)
 
 
@@ -67,16 +70,16 @@ async def cancel_order(
     order_id: str, shop: Shop, user: CurrentUser, key: IdempotencyKey, body: Cancellation | None = None
 ) -> Response:
     """Cancel an order that isn't shipped yet; what was paid is given back. A repeat changes nothing."""
-    once = Once[Order](key, _shown)
+    once = Once[Order](key, _moved)
     reason = body.reason if body else None
-    return response_of(await orders.cancel_order(shop.writer, order_id, user, reason=reason, once=once))
+    return response_of(await orders.cancel_order(shop.till, order_id, user, reason=reason, once=once))
 
 
 @router.post("/orders/{order_id}/transitions", response_model=OrderView, responses=ORDER_WRITE)
 async def move_order(order_id: str, body: Transition, shop: Shop, staff: Staff, key: IdempotencyKey) -> Response:
     """Move an order on: `processing`, `shipped`, `delivered`, or `cancelled`; a refusal says what is `allowed`."""
-    once = Once[Order](key, _shown)
-    return response_of(await orders.move_order(shop.writer, order_id, staff, to=body.to, once=once))
+    once = Once[Order](key, _moved)
+    return response_of(await orders.move_order(shop.till, order_id, staff, to=body.to, once=once))
 
 
 @router.get("/admin/orders", response_model=Page[AdminOrderView], responses=STAFF_READ | problems(400))

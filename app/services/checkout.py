@@ -7,19 +7,25 @@ from datetime import timedelta
 from typing import Final
 
 from app import clock
-from app.errors import CartEmpty, Conflict, FieldError, InvalidInput, PriceChanged
+from app.conditional import body_of
+from app.errors import CartEmpty, Conflict, FieldError, InvalidInput, PaymentDeclined, PriceChanged
 from app.events import Event
 from app.idempotency import Answer, Attempt, Once, Writer
+from app.ids import ORDER, OrderId, new_id, payment_id_of
 from app.models.book import Book, Offer
 from app.models.cart import Cart, CartOwner
 from app.models.order import Order, OrderLine
 from app.models.order_event import OrderEvent, OrderEventKind
 from app.models.outbox_event import OutboxEvent
+from app.models.payment import Payment
 from app.money import CURRENCY, MAX_AMOUNT, Money
 from app.order_states import OrderStatus, PaymentStatus
+from app.payments.till import Till
 from app.schemas.address import Address
 from app.schemas.order import OrderInput
 from app.security import Principal
+from app.services.orders import order_as_it_is
+from app.services.paying import pay_order, payment_of
 from app.services.shelf import Move, insufficient, move_copies, turn_at
 from app.services.stock_reads import StockReads
 from app.settings import Settings
@@ -38,12 +44,14 @@ class _Wanted:
 
 
 async def place_order(
-    writer: Writer, stock: StockReads, buyer: Principal, given: OrderInput, *, settings: Settings, once: Once[Order]
+    till: Till, stock: StockReads, buyer: Principal, given: OrderInput, *, settings: Settings, once: Once[Order]
 ) -> Answer:
     """Make an order from the buyer's cart, which is empty then, or from the items given, which leave the cart alone.
 
     The copies are held for it, its prices never change, and the answer is kept under the key: all in one transaction,
-    so that a crash leaves an order that can be paid, or none. A repeat gives the same order.
+    so that a crash leaves an order that can be paid, or none. Then its payment is started; without the gateway the
+    answer says `null` in its place, and the order can be paid later. A repeat gives the same order, and goes on where
+    the first broke off.
 
     Raises:
         InvalidInput: an address or a book that there isn't.
@@ -51,9 +59,10 @@ async def place_order(
         PriceChanged: a price isn't what the buyer saw, and they didn't accept that; every such line.
         InsufficientStock: every line of which there are too few copies.
         Conflict: it costs more than one payment can be.
+        PaymentDeclined: the payment method was refused; the order is there, and waits for another.
     """
     address = _address(given)
-    turns = await _refuse_early(writer, stock, buyer, given, once=once)
+    turns = await _refuse_early(till.writer, stock, buyer, given, once=once)
 
     async def work(attempt: Attempt) -> Order:
         wanted = await _wanted(buyer, given, attempt)
@@ -65,6 +74,7 @@ async def place_order(
             _require_seen_prices(wanted, offers)
         order = _new_order(buyer, [_line(line, offers[line.book_id]) for line in wanted], address, settings)
         await order.place(attempt.session)
+        await payment_of(order).open(attempt.session)
         if given.items is None:
             await Cart.empty(buyer.user_id, at=order.created_at, session=attempt.session)
         await OutboxEvent.add(Event("order.placed", order.id, {"order_id": order.id}), session=attempt.session)
@@ -72,7 +82,20 @@ async def place_order(
         await move_copies(Move.HOLD, order, actor=buyer.user_id, at=order.created_at, attempt=attempt)
         return order
 
-    return await once.perform(writer, work, in_turn=turns)
+    answer = await once.perform(till.writer, work, in_turn=turns)
+    if answer.unfinished is None:
+        return answer
+    payment = await _start_payment(till, answer.unfinished, given, once=once)
+    return await once.finish(answer, body_of(await order_as_it_is(answer.unfinished, payment, viewer=buyer)))
+
+
+async def _start_payment(till: Till, order_id: str, given: OrderInput, *, once: Once[Order]) -> Payment | None:
+    # The key's own name: sent again, the same request is the same attempt to pay.
+    attempt = once.claim.id if once.claim else order_id
+    try:
+        return await pay_order(till, order_id, payment_method=given.payment_method, attempt=attempt)
+    except PaymentDeclined as error:
+        raise PaymentDeclined(error.detail, **{**error.data, "order_id": order_id}) from error
 
 
 async def _refuse_early(
@@ -153,7 +176,10 @@ def _new_order(buyer: Principal, lines: list[OrderLine], address: Address, setti
         actor=buyer.user_id,
         at=moment,
     )
+    order_id = OrderId(new_id(ORDER))
     return Order(
+        id=order_id,
+        payment_id=payment_id_of(order_id),
         number="".join(secrets.choice(_NUMBER) for _ in range(_NUMBER_LENGTH)),
         user_id=buyer.user_id,
         lines=lines,

@@ -3,23 +3,28 @@
 from collections.abc import Mapping
 from typing import Any
 
+from app.conditional import body_of
 from app.database import Database
-from app.errors import InvalidTransition, NotFound
-from app.idempotency import Answer, Attempt, Once, Writer
+from app.errors import InvalidTransition, NotFound, PaymentGatewayUnavailable
+from app.idempotency import Answer, Attempt, Once
+from app.ids import payment_id_of
 from app.models.order import Order, OrderLine
 from app.models.order_event import OrderEvent
+from app.models.payment import Payment
 from app.money import Money
 from app.order_states import OrderStatus, staff_moves
 from app.pagination import COUNTED_UP_TO, Page, PageRequest
+from app.payments.till import Till
 from app.schemas.listing import Listing
-from app.schemas.order import AdminOrderQuery, AdminOrderView, OrderEventView, OrderLineView, OrderView
+from app.schemas.order import AdminOrderQuery, AdminOrderView, OrderEventView, OrderLineView, OrderPayment, OrderView
 from app.security import Principal
 from app.services import fulfilment
+from app.services.paying import settle
 from app.services.shelf import turn_at
 
 
-def order_view(order: Order) -> OrderView:
-    """Return the order as its buyer sees it."""
+def order_view(order: Order, payment: Payment | None = None, *, with_secret: bool = True) -> OrderView:
+    """Return the order as its buyer sees it; only the payer learns the secret to pay with."""
     return OrderView(
         id=order.id,
         number=order.number,
@@ -30,7 +35,7 @@ def order_view(order: Order) -> OrderView:
         shipping=_money(order.shipping, order),
         total=_money(order.total, order),
         shipping_address=order.shipping_address,
-        payment=None,
+        payment=_payment_view(payment, with_secret=with_secret),
         created_at=order.created_at,
         updated_at=order.updated_at,
     )
@@ -42,7 +47,21 @@ async def get_order(database: Database, order_id: str, user: Principal) -> Order
     Raises:
         NotFound: there is no such order, or it is somebody else's.
     """
-    return order_view(await database.fresh(lambda: _visible(order_id, user)))
+
+    async def read() -> OrderView:
+        order = await _visible(order_id, user)
+        payment = await Payment.of_id(payment_id_of(order.id))
+        return order_view(order, payment, with_secret=order.user_id == user.user_id)
+
+    return await database.fresh(read)
+
+
+async def order_as_it_is(order_id: str, payment: Payment | None, *, viewer: Principal) -> OrderView:
+    """Return the order as this person sees it now, with what is known of its payment."""
+    order = await Order.of_id(order_id)
+    if order is None:
+        raise NotFound("There is no such order.")
+    return order_view(order, payment, with_secret=order.user_id == viewer.user_id)
 
 
 async def list_events(database: Database, order_id: str, user: Principal) -> Listing[OrderEventView]:
@@ -58,7 +77,9 @@ async def list_events(database: Database, order_id: str, user: Principal) -> Lis
 async def list_orders(database: Database, user: Principal, *, page: PageRequest) -> Page[OrderView]:
     """Return the user's orders, the newest first."""
     found, total = await _page(database, {"user_id": user.user_id}, page)
-    return page.page_of([((order.id,), order_view(order)) for order in found], total)
+    payments = await Payment.of_ids([payment_id_of(order.id) for order in found])
+    shown = [((order.id,), order_view(order, payments.get(payment_id_of(order.id)))) for order in found]
+    return page.page_of(shown, total)
 
 
 async def list_all_orders(database: Database, asked: AdminOrderQuery, *, page: PageRequest) -> Page[AdminOrderView]:
@@ -72,13 +93,16 @@ async def list_all_orders(database: Database, asked: AdminOrderQuery, *, page: P
     if any(between.values()):
         query["created_at"] = {operator: moment for operator, moment in between.items() if moment}
     found, total = await _page(database, query, page)
-    return page.page_of([((order.id,), _admin_view(order)) for order in found], total)
+    payments = await Payment.of_ids([payment_id_of(order.id) for order in found])
+    return page.page_of(
+        [((order.id,), _admin_view(order, payments.get(payment_id_of(order.id)))) for order in found], total
+    )
 
 
-async def cancel_order(
-    writer: Writer, order_id: str, user: Principal, *, reason: str | None, once: Once[Order]
-) -> Answer:
-    """Cancel an order that isn't shipped yet: its copies go back on the shelf. A repeat changes nothing.
+async def cancel_order(till: Till, order_id: str, user: Principal, *, reason: str | None, once: Once[Order]) -> Answer:
+    """Cancel an order that isn't shipped yet: its copies go back on the shelf, what was paid to the payer.
+
+    A repeat changes nothing. While the gateway is away the order is cancelled all the same; the money follows.
 
     Raises:
         NotFound: there is no such order, or it is somebody else's.
@@ -91,10 +115,11 @@ async def cancel_order(
             order.id, to=OrderStatus.CANCELLED, actor=user.user_id, reason=reason, attempt=attempt
         )
 
-    return await once.perform(writer, work, in_turn=await _turns(order_id))
+    answer = await once.perform(till.writer, work, in_turn=await _turns(order_id))
+    return await _settled(till, once, answer, viewer=user)
 
 
-async def move_order(writer: Writer, order_id: str, staff: Principal, *, to: OrderStatus, once: Once[Order]) -> Answer:
+async def move_order(till: Till, order_id: str, staff: Principal, *, to: OrderStatus, once: Once[Order]) -> Answer:
     """Move an order on, or cancel it, where the table lets staff do so.
 
     Raises:
@@ -113,7 +138,21 @@ async def move_order(writer: Writer, order_id: str, staff: Principal, *, to: Ord
             return await fulfilment.release(order_id, to=to, actor=staff.user_id, attempt=attempt)
         return await fulfilment.advance(order_id, to=to, actor=staff.user_id, attempt=attempt)
 
-    return await once.perform(writer, work, in_turn=await _turns(order_id))
+    answer = await once.perform(till.writer, work, in_turn=await _turns(order_id))
+    return await _settled(till, once, answer, viewer=staff)
+
+
+async def _settled(till: Till, once: Once[Order], answer: Answer, *, viewer: Principal) -> Answer:
+    """Let the gateway hear of it before the answer is given; where it is away, a worker tells it afterwards."""
+    if answer.unfinished is None:
+        return answer
+    payment_id = payment_id_of(answer.unfinished)
+    payment: Payment | None
+    try:
+        payment = await settle(till, payment_id)
+    except PaymentGatewayUnavailable:
+        payment = await Payment.of_id(payment_id)
+    return await once.finish(answer, body_of(await order_as_it_is(answer.unfinished, payment, viewer=viewer)))
 
 
 async def _turns(order_id: str) -> list[str]:
@@ -139,14 +178,21 @@ async def _page(database: Database, query: Mapping[str, Any], page: PageRequest)
     return found, total
 
 
-def _admin_view(order: Order) -> AdminOrderView:
+def _admin_view(order: Order, payment: Payment | None) -> AdminOrderView:
     return AdminOrderView(
-        order=order_view(order),
+        order=order_view(order, payment, with_secret=False),
         user_id=order.user_id,
         captured=_money(order.captured, order),
         refunded=_money(order.refunded, order),
         expires_at=order.expires_at,
     )
+
+
+def _payment_view(payment: Payment | None, *, with_secret: bool) -> OrderPayment | None:
+    if payment is None or payment.intent_id is None:
+        return None
+    secret = payment.client_secret if with_secret else None
+    return OrderPayment(id=payment.id, status=payment.status, client_secret=secret)
 
 
 def _line_view(line: OrderLine, order: Order) -> OrderLineView:

@@ -56,6 +56,9 @@ async def test_what_was_ordered_is_told_and_kept(
         ("correction", 3, 0, None),
     ]
     assert [(one.kind, one.data) for one in told] == [("order.placed", {"order_id": placed["id"]})]
+    assert set(placed["payment"]) == {"id", "status", "client_secret"}
+    assert placed["payment"]["status"] == "requires_payment"
+    assert placed["payment"]["client_secret"]
     assert (await staff.get(f"{API}/books/{book}")).json()["availability"] == "out_of_stock"
 
 
