@@ -3,10 +3,9 @@
 from fastapi import FastAPI
 
 from app import methods, openapi, problems
-from app.browsers import Browsers
 from app.lifespan import lifespan
 from app.middleware import Gate
-from app.routers import admin, auth, books, carts, categories, inventory, orders, search, system, webhooks
+from app.routers import admin, auth, books, carts, categories, inventory, orders, payments, search, system, webhooks
 from app.routers.hot import HotReads
 from app.routers.responses import EVERYWHERE
 from app.settings import Settings
@@ -38,6 +37,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         inventory.router,
         carts.router,
         orders.router,
+        payments.router,
         admin.router,
         webhooks.router,
         system.router,
@@ -46,7 +46,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(system.probes)
     problems.install(app)
     app.add_middleware(Gate, settings=app.state.settings)
-    app.add_middleware(Browsers, settings=app.state.settings)
     app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend it
     methods.complete(app)
     app.router.routes.insert(0, HotReads(app, prefix=PREFIX))

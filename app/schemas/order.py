@@ -12,6 +12,7 @@ from app.schemas.address import Address
 from app.schemas.book_query import ListQuery
 from app.schemas.cart import MAX_LINES, BookReference, Quantity
 from app.schemas.fields import Line, Timestamp
+from app.schemas.payment import PaymentMethod
 
 
 class OrderItem(BaseModel):
@@ -48,10 +49,7 @@ class OrderInput(BaseModel):
         Field(min_length=1, max_length=MAX_LINES, description="What to order; the cart's lines if not given"),
     ] = None
     accept_prices: Annotated[bool, Field(strict=True, description="Order at today's prices, also changed ones")] = False
-    payment_method: Annotated[
-        Annotated[Line, Field(max_length=100)] | None,
-        Field(description="Pays at once with this payment method of the gateway's", examples=["pm_card_visa"]),
-    ] = None
+    payment_method: PaymentMethod | None = None
 
     @model_validator(mode="after")
     def _one_address(self) -> Self:

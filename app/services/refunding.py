@@ -93,10 +93,19 @@ async def perform(till: Till, refund_id: str) -> Refund:
             logger.error("refund refused", extra={"refund": refund_id, "detail": str(error)})
             given = None
         await _enter(till, refund, given)
-    settled = await Refund.of_id(refund_id)
-    if settled is None:
+    return await found(refund_id)
+
+
+async def found(refund_id: str) -> Refund:
+    """Return the refund as it is now.
+
+    Raises:
+        NotFound: there is no such refund.
+    """
+    refund = await Refund.of_id(refund_id)
+    if refund is None:
         raise NotFound("There is no such refund.")
-    return settled
+    return refund
 
 
 async def _given(till: Till, refund: Refund, intent_id: str) -> GatewayRefund:

@@ -60,7 +60,6 @@ TABLE: Final = """
    PATCH  /api/v1/inventory/{book_id}                    401   403   403   ok    ok
    GET    /api/v1/inventory/{book_id}/movements          401   403   403   ok    ok
 
-   POST   /api/v1/webhooks/stripe                        400   400   400   400   400
    POST   /api/v1/carts                                  ok    ok    ok    ok    ok
    GET    /api/v1/cart                                   401   ok    ok    ok    ok
    DELETE /api/v1/cart                                   401   ok    ok    ok    ok
@@ -77,6 +76,15 @@ TABLE: Final = """
    POST   /api/v1/orders/{order_id}/cancel               401   ok    404   ok    ok
    POST   /api/v1/orders/{order_id}/transitions          401   403   403   ok    ok
    GET    /api/v1/admin/orders                           401   403   403   ok    ok
+
+   POST   /api/v1/payments                               401   ok    404   404   404
+   GET    /api/v1/payments                               401   ok    ok    ok    ok
+   GET    /api/v1/payments/{payment_id}                  401   ok    404   ok    ok
+   POST   /api/v1/payments/{payment_id}/verify           401   ok    404   ok    ok
+   POST   /api/v1/payments/{payment_id}/refunds          401   403   403   ok    ok
+   GET    /api/v1/payments/{payment_id}/refunds          401   403   403   ok    ok
+   GET    /api/v1/admin/payments                         401   403   403   ok    ok
+   POST   /api/v1/webhooks/stripe                        400   400   400   400   400
 
    GET    /api/v1/admin/books                            401   403   403   ok    ok
    GET    /api/v1/admin/products                         401   403   403   ok    ok
@@ -97,6 +105,8 @@ BODIES: Final[dict[str, Any]] = {
     "POST /api/v1/categories": {"name": "Mine"},
     "PUT /api/v1/categories/{category}": {"name": "Mine"},
     "PATCH /api/v1/categories/{category}": {"name": "Mine"},
+    "POST /api/v1/payments": {"order_id": "{order_id}"},
+    "POST /api/v1/payments/{payment_id}/refunds": {"amount": {"amount": 1, "currency": "USD"}},
     "POST /api/v1/webhooks/stripe": {"id": "evt_1"},
     "PATCH /api/v1/inventory/{book_id}": {"delta": 5, "reason": "theft"},
     "POST /api/v1/cart/items": {"book_id": "{book_id}", "quantity": 1},
@@ -107,7 +117,9 @@ BODIES: Final[dict[str, Any]] = {
     "POST /api/v1/orders/{order_id}/transitions": {"to": "cancelled"},
 }
 
-NEEDS_KEY: Final = frozenset({"POST /api/v1/orders"})
+NEEDS_KEY: Final = frozenset(
+    {"POST /api/v1/orders", "POST /api/v1/payments", "POST /api/v1/payments/{payment_id}/refunds"}
+)
 """What isn't done without an idempotency key."""
 
 CREDENTIALS_IN_BODY: Final = frozenset({"POST /api/v1/auth/logout"})
@@ -164,6 +176,12 @@ async def _category(world: World) -> str:
     return str((await a_category(world.people["staff"]))["id"])
 
 
+async def _payment(world: World) -> str:
+    bought = (await world.thing("book_id"), 1)
+    paid = await an_order(world.people["owner"], bought, payment_method="pm_card_visa")
+    return str(paid["payment"]["id"])
+
+
 async def _refresh_token(world: World) -> str:
     return str(
         (await a_user(world.people["anonymous"], email="someone@example.com", username="someone"))["refresh_token"]
@@ -173,6 +191,7 @@ async def _refresh_token(world: World) -> str:
 THINGS: Final[dict[str, Callable[[World], Awaitable[str]]]] = {
     "book_id": _book,
     "order_id": _order,
+    "payment_id": _payment,
     "cart_token": _cart_token,
     "category": _category,
     "refresh_token": _refresh_token,

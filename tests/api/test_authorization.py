@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from app.lifespan import Resources
 from app.models import DOCUMENTS
 from app.models.cache_grant import CacheGrant
-from tests.api.authorization_table import BODIES, CREDENTIALS_IN_BODY, FORM, ROUTES, Route, World, ask
+from tests.api.authorization_table import BODIES, CREDENTIALS_IN_BODY, FORM, NEEDS_KEY, ROUTES, Route, World, ask
 from tests.factories.accounts import a_user
 
 CODES = {
@@ -63,7 +63,9 @@ async def test_a_refusal_changes_nothing(world: World, shop: Resources, route: R
     await ask_nothing(world, route)
     before = await _everything(shop)
 
-    for headers in ({}, {"Idempotency-Key": "k"}):
+    # Whose a thing is, is asked after the key is found missing; who somebody is, before.
+    hidden = expected == "404" and route.name in NEEDS_KEY
+    for headers in ({"Idempotency-Key": "k"},) if hidden else ({}, {"Idempotency-Key": "k"}):
         answer = await ask(world, route, person, **headers)
 
         assert str(answer.status_code) == expected, answer.text

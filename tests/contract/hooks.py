@@ -42,6 +42,7 @@ schemathesis.openapi.format("category-reference", st.sampled_from(["fiction", "f
 _BOOK_ID: Final = st.sampled_from([f"bk_01J0000000000000000000000{digit}" for digit in "0123456789"])
 
 schemathesis.openapi.format("book-id", _BOOK_ID)
+schemathesis.openapi.format("order-id", _BOOK_ID.map(lambda book: f"ord{book[2:]}"))
 schemathesis.openapi.format("address-id", _BOOK_ID.map(lambda book: f"adr{book[2:]}"))
 
 

@@ -36,6 +36,13 @@ GET    /api/v1/inventory/{}/movements
 GET    /api/v1/inventory/low-stock
 GET    /api/v1/admin/books
 GET    /api/v1/admin/products
+POST   /api/v1/payments
+GET    /api/v1/payments
+GET    /api/v1/payments/{}
+POST   /api/v1/payments/{}/verify
+POST   /api/v1/payments/{}/refunds
+GET    /api/v1/payments/{}/refunds
+GET    /api/v1/admin/payments
 POST   /api/v1/webhooks/stripe
 GET    /api/v1/admin/orders
 POST   /api/v1/carts
