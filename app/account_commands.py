@@ -12,6 +12,7 @@ from app.cache.shared import SharedStore
 from app.database import Database
 from app.idempotency import Writer
 from app.passwords import Passwords
+from app.rate_limits import RateLimits
 from app.refresh_tokens import RefreshTokens
 from app.security import Role
 from app.services.accounts import open_session_for
@@ -27,7 +28,7 @@ async def _desk() -> AsyncIterator[Desk]:
     shared = SharedStore(settings.cache_url.get_secret_value())
     async with Database(settings) as database:
         writer = Writer(database, Invalidator.of(settings, shared))
-        yield Desk(settings, writer, Passwords(settings), RefreshTokens(settings))
+        yield Desk(settings, writer, Passwords(settings), RefreshTokens(settings), RateLimits(settings))
     await shared.aclose()
 
 

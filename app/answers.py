@@ -110,9 +110,9 @@ def written(model: BaseModel, *, status: int = 200, location: str | None = None,
     return Answer(status, headers | ({"Location": location} if location else {}), body)
 
 
-def nothing(_: object = None) -> Answer:
+def nothing(_: object = None, *, status: int = 204) -> Answer:
     """Return the answer to a write that leaves nothing to show."""
-    return Answer(204, {"Cache-Control": PRIVATE}, b"")
+    return Answer(status, {"Cache-Control": PRIVATE}, b"")
 
 
 def response_of(answer: Answer) -> Response:

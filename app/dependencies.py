@@ -1,6 +1,7 @@
 """Gives endpoints what they work with, as annotated aliases that read like words."""
 
 import hashlib
+import hmac
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -11,13 +12,13 @@ from pydantic import JsonValue
 
 from app.answers import Public
 from app.errors import AuthenticationRequired, IdempotencyKeyMissing, PermissionDenied, TokenRevoked
-from app.idempotency import Claim
+from app.idempotency import Claim, SentKey
 from app.lifespan import Resources
 from app.models.cart import CartOwner
 from app.openapi import NEEDED
 from app.pagination import PageRequest
 from app.schemas.book_query import ListQuery
-from app.security import Principal, verify_access_token
+from app.security import Principal, derived_key, verify_access_token
 from app.services.carts import digest_of
 from app.services.sessions import Device
 
@@ -126,33 +127,44 @@ _KeyHeader = Annotated[str | None, _key_header()]
 _NeededKeyHeader = Annotated[str | None, _key_header(**{NEEDED: True})]
 
 
-async def _claim_of(request: Request, principal: str, key: str) -> Claim:
+async def _sent(request: Request, shop: Resources, key: str) -> SentKey:
     body = await request.body()
-    canonical = orjson.dumps(orjson.loads(body), option=orjson.OPT_SORT_KEYS) if body else b""
-    target = f"{request.method} {request.url.path}?{request.url.query}\n".encode()
-    return Claim(key, principal, hashlib.sha256(target + canonical).hexdigest())
+    is_json = body and not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+    canonical = orjson.dumps(orjson.loads(body), option=orjson.OPT_SORT_KEYS) if is_json else body
+    target = f"{key}\n{request.method} {request.url.path}?{request.url.query}\n".encode()
+    # Bodies may hold passwords: nobody who reads the database shall be able to try what they were.
+    secret = derived_key(shop.settings, "idempotency-key")
+    return SentKey(key, hmac.new(secret, target + canonical, hashlib.sha256).hexdigest(), secret)
 
 
-async def _claim(request: Request, user: CurrentUser, key: _KeyHeader = None) -> Claim | None:
-    return await _claim_of(request, user.user_id, key) if key is not None else None
+async def _sent_key(request: Request, shop: Shop, key: _KeyHeader = None) -> SentKey | None:
+    return await _sent(request, shop, key) if key is not None else None
+
+
+AnyonesKey = Annotated[SentKey | None, Depends(_sent_key)]
+"""The request's idempotency key where nobody has to be signed in; the endpoint says whose it is."""
+
+
+async def _claim(user: CurrentUser, key: AnyonesKey) -> Claim | None:
+    return key.of(user.user_id) if key else None
 
 
 IdempotencyKey = Annotated[Claim | None, Depends(_claim)]
 """The request's idempotency key with whose it is, where one was sent."""
 
 
-async def _cart_claim(request: Request, shopper: Shopper, key: _KeyHeader = None) -> Claim | None:
-    return await _claim_of(request, shopper.principal, key) if key is not None else None
+async def _cart_claim(shopper: Shopper, key: AnyonesKey) -> Claim | None:
+    return key.of(shopper.principal) if key else None
 
 
 CartKey = Annotated[Claim | None, Depends(_cart_claim)]
 """The same for carts, which guests have, too."""
 
 
-async def _needed_claim(request: Request, user: CurrentUser, key: _NeededKeyHeader = None) -> Claim:
+async def _needed_claim(request: Request, shop: Shop, user: CurrentUser, key: _NeededKeyHeader = None) -> Claim:
     if key is None:
         raise IdempotencyKeyMissing("Send an Idempotency-Key: this must not happen twice.")
-    return await _claim_of(request, user.user_id, key)
+    return (await _sent(request, shop, key)).of(user.user_id)
 
 
 NeededKey = Annotated[Claim, Depends(_needed_claim)]
@@ -182,9 +194,9 @@ Pages = Annotated[PageOf, Depends(_pages)]
 """Makes the page request for a list's query."""
 
 
-async def _device(request: Request) -> Device:
+async def _device(request: Request, shop: Shop) -> Device:
     agent = request.headers.get("user-agent")
-    return Device(request.client.host if request.client else None, agent[:200] if agent else None)
+    return Device(shop.proxies.address_of(request), agent[:200] if agent else None)
 
 
 Sender = Annotated[Device, Depends(_device)]

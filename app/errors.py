@@ -21,6 +21,7 @@ BookstoreError                      code, a sentence for people, data
 │   └── RefundExceedsCaptured       with what is left to give back
 ├── PaymentDeclined                 the card was refused; another may be tried
 ├── WebhookSignatureInvalid         an event that the gateway didn't sign
+├── RateLimited                     too often; with how long to wait
 ├── Overloaded                      shed, to keep the rest fast
 ├── DependencyUnavailable           nothing is known of the outcome
 │   ├── NoPrimary
@@ -180,6 +181,16 @@ class EmailTaken(Conflict):
 
 class UsernameTaken(Conflict):
     code = "username_taken"
+
+
+class RateLimited(BookstoreError):
+    code = "rate_limited"
+
+    def __init__(self, detail: str, *, retry_after: int, told: Mapping[str, str]) -> None:
+        """Take how many seconds to wait, and what a client should know of the limit."""
+        super().__init__(detail)
+        self.retry_after = retry_after
+        self.told = told
 
 
 class Overloaded(BookstoreError):

@@ -14,6 +14,7 @@ from app.cache.tags import Names
 from app.database import Database
 from app.errors import IdempotencyKeyReused
 from app.models.idempotency_key import IdempotencyKey
+from app.sealing import Seal
 
 T = TypeVar("T")
 
@@ -58,11 +59,33 @@ class Claim:
     key: str
     principal: str
     fingerprint: str
+    seal: Seal | None = None
 
     @property
     def id(self) -> str:
         """What the key is stored under: keys of different principals never meet."""
         return hashlib.sha256(f"{self.principal}\x00{self.key}".encode()).hexdigest()
+
+    def closed(self, body: bytes) -> bytes:
+        """Return what is stored of an answer's body."""
+        return self.seal.close(body, about=self.id) if self.seal else body
+
+    def opened(self, stored: bytes) -> bytes:
+        """Return an answer's body from what was stored."""
+        return self.seal.open(stored, about=self.id) if self.seal else stored
+
+
+@dataclass(frozen=True)
+class SentKey:
+    """An idempotency key before it is known whose it is."""
+
+    key: str
+    fingerprint: str
+    secret: bytes
+
+    def of(self, principal: str, *, secret_answer: bool = False) -> Claim:
+        """Return the claim of this principal. An answer with secrets in it is stored sealed."""
+        return Claim(self.key, principal, self.fingerprint, Seal(self.secret, self.key) if secret_answer else None)
 
 
 @dataclass(frozen=True)
@@ -115,7 +138,7 @@ class Once(Generic[T]):
         return Answer(
             stored.status,
             stored.headers,
-            stored.body,
+            self.claim.opened(stored.body),
             frozenset(stored.touches),
             unfinished=stored.unfinished,
             replayed=True,
@@ -128,8 +151,8 @@ class Once(Generic[T]):
         """
         if self.claim is None:
             return replace(answer, body=body, unfinished=None)
-        stored = await IdempotencyKey.finish(self.claim.id, body)
-        return replace(answer, body=stored, unfinished=None)
+        stored = await IdempotencyKey.finish(self.claim.id, self.claim.closed(body))
+        return replace(answer, body=self.claim.opened(stored), unfinished=None)
 
     async def _attempt(self, attempt: Attempt, work: Callable[[Attempt], Awaitable[T]]) -> Answer:
         # Look, work and claim see one snapshot, and the claim's unique id lets only one of two commit: who comes second
@@ -144,7 +167,7 @@ class Once(Generic[T]):
                 self.claim.fingerprint,
                 status=answer.status,
                 headers=answer.headers,
-                body=answer.body,
+                body=self.claim.closed(answer.body),
                 touches=sorted(answer.touches),
                 unfinished=answer.unfinished,
                 at=clock.now(),

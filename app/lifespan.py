@@ -20,6 +20,8 @@ from app.pagination import CursorSigner
 from app.passwords import Passwords
 from app.payments.stripe_gateway import gateway_of
 from app.payments.till import Till
+from app.proxies import Proxies
+from app.rate_limits import RateLimits
 from app.refresh_tokens import RefreshTokens
 from app.search.vocabulary_feed import VocabularyFeed
 from app.services.sessions import Desk
@@ -40,6 +42,7 @@ class Resources:
     vocabulary: VocabularyFeed
     sessions: Sessions
     desk: Desk
+    proxies: Proxies
     till: Till
     stock: StockReads
     draining: bool = False
@@ -57,7 +60,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
             name=settings.process_name, database=database.database, shared=shared, invalidator=invalidator
         )
         writer = Writer(database, invalidator)
-        passwords = Passwords(settings)
+        passwords, limits = Passwords(settings), RateLimits(settings)
         gateway = gateway_of(settings)
         resources = Resources(
             settings=settings,
@@ -67,7 +70,8 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
             signer=CursorSigner(settings),
             vocabulary=VocabularyFeed(),
             sessions=Sessions(shared, database=database),
-            desk=Desk(settings, writer, passwords, RefreshTokens(settings)),
+            desk=Desk(settings, writer, passwords, RefreshTokens(settings), limits),
+            proxies=Proxies(settings),
             till=Till(writer, gateway),
             stock=StockReads(database),
         )
@@ -94,5 +98,6 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         passwords.close()
         await resources.vocabulary.aclose()
         await gateway.aclose()
+        await limits.aclose()
         await shared.aclose()
     logger.info("stopped")

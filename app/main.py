@@ -5,7 +5,20 @@ from fastapi import FastAPI
 from app import methods, openapi, problems
 from app.lifespan import lifespan
 from app.middleware import Gate
-from app.routers import admin, auth, books, carts, categories, inventory, orders, payments, search, system, webhooks
+from app.routers import (
+    admin,
+    auth,
+    books,
+    carts,
+    categories,
+    inventory,
+    orders,
+    payments,
+    search,
+    system,
+    users,
+    webhooks,
+)
 from app.routers.hot import HotReads
 from app.routers.responses import EVERYWHERE
 from app.settings import Settings
@@ -31,6 +44,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings or Settings()
     for router in (
         auth.router,
+        users.router,
         search.router,
         books.router,
         categories.router,

@@ -13,6 +13,9 @@ _MERGE_PATCH: Final = "application/merge-patch+json"
 NEEDED: Final = "x-needed"
 """Marks the schema of a parameter that the program asks for in its own words."""
 
+PATCH_OF: Final = "x-patch-of"
+"""In `openapi_extra`, where a path has a PATCH and no PUT: the name of the shape that is patched."""
+
 Schema = dict[str, Any]
 
 
@@ -57,7 +60,12 @@ def _describe_patch(path: dict[str, Any], schemas: dict[str, Schema]) -> None:
     body = path.get("patch", {}).get("requestBody", {}).get("content", {}).get(_MERGE_PATCH)
     if body is None:
         return
-    whole = path["put"]["requestBody"]["content"]["application/json"]["schema"]
+    shape = path["patch"].pop(PATCH_OF, None)
+    whole = (
+        {"$ref": f"#/components/schemas/{shape}"}
+        if shape
+        else path["put"]["requestBody"]["content"]["application/json"]["schema"]
+    )
     body["schema"] = {"description": body["schema"]["description"]} | _patch_of(whole, schemas)
 
 

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.database import as_domain_error
-from app.errors import BookstoreError, FieldError, PreconditionFailed, json_pointer
+from app.errors import BookstoreError, FieldError, PreconditionFailed, RateLimited, json_pointer
 from app.problem_codes import CODES
 from app.telemetry import logger
 
@@ -88,7 +88,11 @@ def problem_response(
 
 
 def _respond(request: Request, error: BookstoreError, headers: Mapping[str, str] | None = None) -> Response:
-    extra = {"ETag": error.etag} if isinstance(error, PreconditionFailed) else {}
+    extra: dict[str, str] = {}
+    if isinstance(error, PreconditionFailed):
+        extra = {"ETag": error.etag}
+    elif isinstance(error, RateLimited):
+        extra = {"Retry-After": str(error.retry_after), **error.told}
     return problem_response(
         code=error.code,
         detail=error.detail,

@@ -3,10 +3,13 @@
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+RateLimit = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,6}/[1-9][0-9]{0,6}$")]
+"""So many in so many seconds: `10/300`."""
 
 
 class Environment(StrEnum):
@@ -95,6 +98,21 @@ class Settings(BaseSettings):
     payment_deadline_seconds: float = Field(
         5.0, gt=0, description="After this long a question to the payment gateway is given up; its outcome is unknown"
     )
+
+    limit_sign_in: RateLimit = Field("10/300", description="Failed sign-ins of one account: so many in so many seconds")
+    limit_sign_in_address: RateLimit = Field("100/300", description="Failed sign-ins from one address")
+    limit_registration: RateLimit = Field("30/3600", description="Registrations from one address")
+    limit_letter: RateLimit = Field("5/3600", description="E-mails that anybody can have sent to one address")
+    limit_letter_address: RateLimit = Field("30/3600", description="The same, asked for from one network address")
+    unlimited_addresses: str = Field(
+        "127.0.0.0/8 ::1", description="Networks that the limits per address don't hold for; those per account do"
+    )
+    trusted_proxies: str = Field(
+        "127.0.0.0/8 ::1 10.0.0.0/8 172.16.0.0/12 192.168.0.0/16",
+        description="Networks from which `X-Forwarded-For` is believed: HAProxy's, which sets it afresh",
+    )
+    verify_email_seconds: int = Field(3 * 86_400, ge=1, description="How long a letter's link confirms an address")
+    reset_password_seconds: int = Field(3600, ge=1, description="How long a letter's link sets a new password")
 
     request_deadline_seconds: float = Field(10.0, gt=0, description="After this long a request is answered 504")
     transaction_deadline_seconds: float = Field(8.0, gt=0, description="After this long a transaction is given up")

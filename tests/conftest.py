@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import AutoReconnect
+from redis.asyncio import Redis
 
 from app.lifespan import Resources
 from app.main import create_app
@@ -29,10 +30,11 @@ def settings() -> Settings:
         pytest.exit("These tests need the real parts; run them with: ./bookstore test", returncode=2)
     given = Settings()
     # Databases of the tests' own, in the same servers: the stack's replicas and their watcher mind other ones.
-    own_cache = SecretStr(given.cache_url.get_secret_value().removesuffix("/0") + "/1")
-    return given.model_copy(
-        update={"mongo_database": "bookstore_test", "process_name": "tests", "cache_url": own_cache}
-    )
+    own = {
+        name: SecretStr(getattr(given, name).get_secret_value().removesuffix("/0") + "/1")
+        for name in ("cache_url", "broker_url")
+    }
+    return given.model_copy(update={"mongo_database": "bookstore_test", "process_name": "tests", **own})
 
 
 @pytest.fixture(scope="session")
@@ -50,6 +52,8 @@ async def shop(app: FastAPI) -> Resources:
     resources: Resources = app.state.resources
     for document in DOCUMENTS:
         await _empty(resources.database.database[str(document.get_settings().name)])
+    async with Redis.from_url(resources.settings.broker_url.get_secret_value()) as limits:
+        await limits.flushdb()
     return resources
 
 
@@ -73,7 +77,8 @@ async def client(app: FastAPI, shop: Resources) -> AsyncIterator[httpx.AsyncClie
 
 
 @asynccontextmanager
-async def _client_of(app: FastAPI, shop: Resources, role: Role) -> AsyncIterator[httpx.AsyncClient]:
+async def client_of(app: FastAPI, shop: Resources, role: Role) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of somebody new with this role."""
     tokens = await open_session_for(shop.desk, role)
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app),
@@ -86,26 +91,26 @@ async def _client_of(app: FastAPI, shop: Resources, role: Role) -> AsyncIterator
 @pytest.fixture
 async def customer(app: FastAPI, shop: Resources) -> AsyncIterator[httpx.AsyncClient]:
     """A client of somebody who buys."""
-    async with _client_of(app, shop, Role.CUSTOMER) as client:
+    async with client_of(app, shop, Role.CUSTOMER) as client:
         yield client
 
 
 @pytest.fixture
 async def other_customer(app: FastAPI, shop: Resources) -> AsyncIterator[httpx.AsyncClient]:
     """A client of somebody else who buys."""
-    async with _client_of(app, shop, Role.CUSTOMER) as client:
+    async with client_of(app, shop, Role.CUSTOMER) as client:
         yield client
 
 
 @pytest.fixture
 async def staff(app: FastAPI, shop: Resources) -> AsyncIterator[httpx.AsyncClient]:
     """A client of somebody who works in the shop."""
-    async with _client_of(app, shop, Role.STAFF) as client:
+    async with client_of(app, shop, Role.STAFF) as client:
         yield client
 
 
 @pytest.fixture
 async def admin(app: FastAPI, shop: Resources) -> AsyncIterator[httpx.AsyncClient]:
     """A client of somebody who says who works in the shop."""
-    async with _client_of(app, shop, Role.ADMIN) as client:
+    async with client_of(app, shop, Role.ADMIN) as client:
         yield client

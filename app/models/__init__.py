@@ -5,6 +5,7 @@ Ids are strings everywhere. Beanie takes ids of any type, but its hint names one
 
 from beanie import Document
 
+from app.models.address import SavedAddress
 from app.models.book import Book
 from app.models.cache_grant import CacheGrant
 from app.models.cart import Cart
@@ -19,6 +20,7 @@ from app.models.refund import Refund
 from app.models.search_term import SearchTerm
 from app.models.session import Session
 from app.models.user import User
+from app.models.user_token import UserToken
 from app.models.webhook_event import WebhookEvent
 
 DOCUMENTS: list[type[Document]] = [
@@ -35,8 +37,10 @@ DOCUMENTS: list[type[Document]] = [
     Refund,
     SearchTerm,
     StockMovement,
+    SavedAddress,
     Session,
     User,
+    UserToken,
     WebhookEvent,
 ]
 """Every collection."""

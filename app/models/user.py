@@ -34,6 +34,7 @@ class User(Document):
     created_at: datetime
     updated_at: datetime
     signed_in_at: datetime | None = None
+    acted_at: Annotated[datetime | None, Field(description="When, as administrator, last changed an account")] = None
 
     class Settings:
         """How it is stored."""

@@ -7,14 +7,17 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 
 from app import clock
 from app.cache import tags
-from app.errors import InvalidToken
+from app.errors import InvalidToken, NotFound
 from app.idempotency import Answer, Attempt, Once, Writer
 from app.ids import SESSION, SessionId, new_id
 from app.models.session import Session
 from app.models.user import User
 from app.passwords import Passwords
+from app.rate_limits import RateLimits
 from app.refresh_tokens import RefreshToken, RefreshTokens
 from app.schemas.account import TokensView
+from app.schemas.listing import Listing
+from app.schemas.profile import SessionView
 from app.security import Principal, issue_access_token
 from app.settings import Settings
 
@@ -37,6 +40,7 @@ class Desk:
     writer: Writer
     passwords: Passwords
     refresh_tokens: RefreshTokens
+    limits: RateLimits
 
 
 class _UsedAgain(InvalidToken):
@@ -114,6 +118,40 @@ async def sign_out_everywhere(desk: Desk, user_id: str, *, once: Once[None]) -> 
 
     async def work(attempt: Attempt) -> None:
         attempt.touch(tags.of_sessions(await Session.end_all(user_id, session=attempt.session)))
+
+    return await once.perform(desk.writer, work)
+
+
+async def list_sessions(who: Principal) -> Listing[SessionView]:
+    """Return the user's sessions that live, the newest first."""
+    found = await Session.of_user(who.user_id, at=clock.now())
+    return Listing(
+        data=[
+            SessionView(
+                id=one.id,
+                current=one.id == who.session_id,
+                address=one.address,
+                user_agent=one.user_agent,
+                created_at=one.created_at,
+                refreshed_at=one.rotated_at,
+                expires_at=one.expires_at,
+            )
+            for one in found
+        ]
+    )
+
+
+async def end_own_session(desk: Desk, who: Principal, session_id: str, *, once: Once[None]) -> Answer:
+    """End one of the user's sessions.
+
+    Raises:
+        NotFound: the user has none with this id.
+    """
+
+    async def work(attempt: Attempt) -> None:
+        if not await Session.end(session_id, user_id=who.user_id, session=attempt.session):
+            raise NotFound("There is no such session.")
+        attempt.touch(tags.of_sessions([session_id]))
 
     return await once.perform(desk.writer, work)
 

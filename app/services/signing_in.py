@@ -1,27 +1,40 @@
 """Lets people in: registers them, and checks who they are."""
 
+from dataclasses import replace
+
 from pymongo.errors import DuplicateKeyError
 
 from app import clock
 from app.errors import EmailTaken, FieldError, InvalidCredentials, InvalidInput, UsernameTaken
+from app.events import Event
 from app.idempotency import Answer, Attempt, Once
+from app.models.outbox_event import OutboxEvent
 from app.models.user import User
+from app.names import folded
+from app.password_rules import check_password
+from app.rate_limits import Limit, Taken
 from app.schemas.account import Registration, SignIn, TokensView, UserView, WelcomeView
+from app.services.confirming import ask_for_confirmation
 from app.services.sessions import Desk, Device, open_session
 
 _REFUSED = "The name or the password is wrong."
 
 
 async def register(desk: Desk, given: Registration, *, device: Device, once: Once[WelcomeView]) -> Answer:
-    """Make a customer, signed in at once.
+    """Make a customer, signed in at once; a letter asks to confirm the address.
 
     Raises:
         EmailTaken, UsernameTaken: somebody has it; of two who register at once one hears this.
         InvalidInput: the password is no good, or the second doesn't repeat it.
+        RateLimited: too many from this address.
     """
     password = given.password.get_secret_value()
     if given.password2 is not None and given.password2.get_secret_value() != password:
         raise InvalidInput(FieldError("/password2", "password_mismatch", "must be the same as password"))
+    own = (given.email, given.username, given.first_name, given.last_name)
+    check_password(password, pointer="/password", own=own)
+    limit = Limit.spelt("registration", desk.settings.limit_registration)
+    taken = await desk.limits.take(*desk.limits.of_address(limit, device.address))
     hashed = await desk.passwords.hash(password)
 
     async def work(attempt: Attempt) -> WelcomeView:
@@ -40,21 +53,38 @@ async def register(desk: Desk, given: Registration, *, device: Device, once: Onc
             await user.insert(session=attempt.session)
         except DuplicateKeyError as error:
             raise name_taken(error) from error
+        await OutboxEvent.add(Event("user.registered", user.id, {"user_id": user.id}), session=attempt.session)
+        await ask_for_confirmation(desk, user, attempt)
         tokens = await open_session(desk, user, attempt, device=device)
         return WelcomeView(user=UserView.model_validate(user), **tokens.model_dump())
 
-    return await once.perform(desk.writer, work)
+    return with_limits(await once.perform(desk.writer, work), taken)
 
 
 async def sign_in(desk: Desk, given: SignIn, *, device: Device, once: Once[TokensView]) -> Answer:
     """Open a session for who knows the password.
 
     Takes as long for a name that nobody has as for a wrong password, and answers the same. The password's hash is
-    renewed where our parameters have grown.
+    renewed where our parameters have grown. Only what fails counts towards the limit.
 
     Raises:
         InvalidCredentials: the name or the password is wrong, or the account may not be used.
+        RateLimited: too many failed, for this name or from this address.
     """
+    taken = await _count(desk, folded(given.login), device)
+    try:
+        answer = await _sign_in(desk, given, device=device, once=once)
+    except InvalidCredentials:
+        raise
+    except BaseException:
+        # Our own failure, or the client's hanging up: no guess was answered.
+        await desk.limits.give_back(taken)
+        raise
+    await desk.limits.give_back(taken)
+    return with_limits(answer, replace(taken, left=taken.left + 1))
+
+
+async def _sign_in(desk: Desk, given: SignIn, *, device: Device, once: Once[TokensView]) -> Answer:
     user = await desk.writer.database.fresh(lambda: User.of_login(given.login))
     kept = user.password_hash if user else None
     verdict = await desk.passwords.check(given.password.get_secret_value(), kept)
@@ -70,6 +100,31 @@ async def sign_in(desk: Desk, given: SignIn, *, device: Device, once: Once[Token
         return await open_session(desk, known, attempt, device=device)
 
     return await once.perform(desk.writer, work)
+
+
+async def check_own_password(desk: Desk, user: User, password: str, *, device: Device) -> None:
+    """Let somebody go on who is signed in and knows the account's password; limited as signing in.
+
+    Raises:
+        InvalidCredentials: it is another.
+        RateLimited: too many were.
+    """
+    taken = await _count(desk, user.email_folded or user.id, device)
+    verdict = await desk.passwords.check(password, user.password_hash)
+    if not verdict.right:
+        raise InvalidCredentials("The current password is wrong.")
+    await desk.limits.give_back(taken)
+
+
+async def _count(desk: Desk, name: str, device: Device) -> Taken:
+    account = Limit.spelt("sign-in", desk.settings.limit_sign_in)
+    address = Limit.spelt("sign-in-address", desk.settings.limit_sign_in_address)
+    return await desk.limits.take((account, name), *desk.limits.of_address(address, device.address))
+
+
+def with_limits(answer: Answer, taken: Taken) -> Answer:
+    """Return the answer with what its sender should know of the limit."""
+    return replace(answer, headers=answer.headers | dict(taken.headers))
 
 
 def name_taken(error: DuplicateKeyError) -> EmailTaken | UsernameTaken:

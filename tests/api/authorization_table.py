@@ -11,7 +11,10 @@ from typing import Any, Final
 
 import httpx
 
-from tests.factories.accounts import PASSWORD, a_user, registration
+from app.lifespan import Resources
+from app.models.user_token import UserToken
+from app.user_tokens import user_token
+from tests.factories.accounts import PASSWORD, a_user, address_body, registration
 from tests.factories.books import API, a_category, book_body
 from tests.factories.buying import a_stocked_book, an_order, order_body, put_in_cart
 
@@ -32,6 +35,29 @@ TABLE: Final = """
    POST   /api/v1/auth/token/refresh                     ok    ok    ok    ok    ok
    POST   /api/v1/auth/logout                            401   ok    ok    ok    ok
    POST   /api/v1/auth/logout-all                        401   ok    ok    ok    ok
+   POST   /api/v1/auth/email/verify                      ok    ok    ok    ok    ok
+   POST   /api/v1/auth/email/resend                      401   ok    ok    ok    ok
+   POST   /api/v1/auth/password/forgot                   ok    ok    ok    ok    ok
+   POST   /api/v1/auth/password/reset                    ok    ok    ok    ok    ok
+
+   GET    /api/v1/users/me                               401   ok    ok    ok    ok
+   PUT    /api/v1/users/me                               401   ok    ok    ok    ok
+   PATCH  /api/v1/users/me                               401   ok    ok    ok    ok
+   DELETE /api/v1/users/me                               401   ok    ok    ok    409
+   POST   /api/v1/users/me/password                      401   ok    ok    ok    ok
+   GET    /api/v1/users/me/sessions                      401   ok    ok    ok    ok
+   DELETE /api/v1/users/me/sessions/{session_id}         401   ok    404   404   404
+   GET    /api/v1/users/me/addresses                     401   ok    ok    ok    ok
+   POST   /api/v1/users/me/addresses                     401   ok    ok    ok    ok
+   GET    /api/v1/users/me/addresses/{address_id}        401   ok    404   404   404
+   PUT    /api/v1/users/me/addresses/{address_id}        401   ok    404   404   404
+   DELETE /api/v1/users/me/addresses/{address_id}        401   ok    404   404   404
+   GET    /api/v1/users                                  401   403   403   403   ok
+   GET    /api/v1/users/{user_id}                        401   ok    404   404   ok
+   PATCH  /api/v1/users/{user_id}                        401   ok    404   404   ok
+   DELETE /api/v1/users/{user_id}                        401   ok    404   404   ok
+   GET    /api/v1/admin/users                            401   403   403   403   ok
+   PATCH  /api/v1/admin/users/{user_id}                  401   403   403   403   ok
 
    GET    /api/v1/books                                  ok    ok    ok    ok    ok
    GET    /api/v1/books/search                           ok    ok    ok    ok    ok
@@ -98,6 +124,16 @@ BODIES: Final[dict[str, Any]] = {
     "POST /api/v1/auth/login": {"login": "somebody", "password": PASSWORD},
     f"{FORM}POST /api/v1/auth/token": {"username": "somebody", "password": PASSWORD},
     "POST /api/v1/auth/token/refresh": {"refresh_token": "{refresh_token}"},
+    "POST /api/v1/auth/email/verify": {"token": "{letter_token}"},
+    "POST /api/v1/auth/password/forgot": {"email": "somebody@example.com"},
+    "POST /api/v1/auth/password/reset": {"token": "{reset_token}", "password": "eleven umbrellas, one hat"},
+    "PUT /api/v1/users/me": {"email": "moved@example.com", "username": "moved", "current_password": PASSWORD},
+    "PATCH /api/v1/users/me": {"first_name": "Mallory"},
+    "POST /api/v1/users/me/password": {"current_password": PASSWORD, "password": "eleven umbrellas, one hat"},
+    "POST /api/v1/users/me/addresses": address_body(),
+    "PUT /api/v1/users/me/addresses/{address_id}": address_body(line1="1 Thief Lane"),
+    "PATCH /api/v1/users/{user_id}": {"first_name": "Mallory"},
+    "PATCH /api/v1/admin/users/{user_id}": {"role": "staff"},
     "POST /api/v1/books/batch-get": {"ids": ["{book_id}"]},
     "POST /api/v1/books": book_body(),
     "PUT /api/v1/books/{book_id}": book_body(),
@@ -136,6 +172,7 @@ class World:
     """A shop with one of everything, and the people in it."""
 
     people: dict[str, httpx.AsyncClient]
+    shop: Resources
     things: dict[str, str] = field(default_factory=dict)
 
     async def thing(self, name: str) -> str:
@@ -188,6 +225,32 @@ async def _refresh_token(world: World) -> str:
     )
 
 
+async def _letter_token(world: World) -> str:
+    tokens = UserToken.find({"purpose": "verify_email", "user_id": {"$ne": None}})
+    return user_token(world.shop.settings, (await tokens.to_list())[0].id)
+
+
+async def _reset_token(world: World) -> str:
+    forgotten = {"email": "somebody@example.com"}
+    assert (await world.people["anonymous"].post("/api/v1/auth/password/forgot", json=forgotten)).status_code == 202
+    tokens = UserToken.find({"purpose": "reset_password"})
+    return user_token(world.shop.settings, (await tokens.to_list())[0].id)
+
+
+async def _user(world: World) -> str:
+    return str((await world.people["owner"].get("/api/v1/users/me")).json()["id"])
+
+
+async def _session(world: World) -> str:
+    return str((await world.people["owner"].get("/api/v1/users/me/sessions")).json()["data"][0]["id"])
+
+
+async def _address(world: World) -> str:
+    made = await world.people["owner"].post("/api/v1/users/me/addresses", json=address_body())
+    assert made.status_code == 201, made.text
+    return str(made.json()["id"])
+
+
 THINGS: Final[dict[str, Callable[[World], Awaitable[str]]]] = {
     "book_id": _book,
     "order_id": _order,
@@ -195,6 +258,11 @@ THINGS: Final[dict[str, Callable[[World], Awaitable[str]]]] = {
     "cart_token": _cart_token,
     "category": _category,
     "refresh_token": _refresh_token,
+    "letter_token": _letter_token,
+    "reset_token": _reset_token,
+    "user_id": _user,
+    "session_id": _session,
+    "address_id": _address,
 }
 
 

@@ -15,7 +15,7 @@ EXAMPLES = int(os.environ.get("BOOKSTORE_CONTRACT_EXAMPLES", "8"))
 """Per operation and phase; `BOOKSTORE_CONTRACT_EXAMPLES=500 ./bookstore test tests/contract` looks for longer."""
 
 
-FAREWELLS = ("sign_out", "sign_out_everywhere")
+FAREWELLS = ("sign_out", "sign_out_everywhere", "delete_me", "end_session")
 """After these the token of the run would be no good any more; they are examined without one."""
 
 

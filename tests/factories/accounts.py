@@ -25,3 +25,14 @@ async def a_user(client: httpx.AsyncClient, **overrides: Any) -> dict[str, Any]:
 def bearer(access_token: str) -> dict[str, str]:
     """Return the header that a token goes into."""
     return {"Authorization": f"Bearer {access_token}"}
+
+
+def address_body(**overrides: Any) -> dict[str, Any]:
+    """Return a valid body for `POST /users/me/addresses`."""
+    return {
+        "name": "Ada Lovelace",
+        "line1": "12 St James's Square",
+        "city": "London",
+        "postal_code": "SW1Y 4JH",
+        "country": "GB",
+    } | overrides

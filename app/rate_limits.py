@@ -1,0 +1,189 @@
+"""Counts what people do, and stops them for a while where it is too much: per account and per address, everywhere.
+
+A sliding window: of each act Redis keeps when it was, for as long as the window is. Where Redis is away every replica
+counts for itself.
+"""
+
+import ipaddress
+import secrets
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from app import clock
+from app.cache.breaker import Breaker
+from app.errors import RateLimited
+from app.settings import Settings
+
+_TAKE: Final = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local left, wait = math.huge, 0
+for at = 1, #KEYS do
+  local quota, window = tonumber(ARGV[2 * at]), tonumber(ARGV[2 * at + 1])
+  redis.call('ZREMRANGEBYSCORE', KEYS[at], '-inf', now - window)
+  local used = redis.call('ZCARD', KEYS[at])
+  if used >= quota then
+    local oldest = redis.call('ZRANGE', KEYS[at], used - quota, used - quota, 'WITHSCORES')
+    wait = math.max(wait, tonumber(oldest[2]) + window - now)
+  end
+  left = math.min(left, quota - used - 1)
+end
+if wait > 0 then return {-1, wait} end
+for at = 1, #KEYS do
+  redis.call('ZADD', KEYS[at], now, ARGV[1])
+  redis.call('PEXPIRE', KEYS[at], ARGV[2 * at + 1])
+end
+return {left, 0}
+"""
+
+_PREFIX: Final = "limit:"
+_MOST_COUNTED_HERE: Final = 10_000
+
+
+@dataclass(frozen=True)
+class Limit:
+    """At most so many in so many seconds, of something that has a name."""
+
+    name: str
+    quota: int
+    seconds: int
+
+    @classmethod
+    def spelt(cls, name: str, text: str) -> "Limit":
+        """Return the limit that a setting such as `10/300` spells: ten in five minutes."""
+        quota, _, seconds = text.partition("/")
+        return cls(name, int(quota), int(seconds))
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What was counted: give it back, and it counts no longer."""
+
+    limits: Sequence[tuple[Limit, str]]
+    act: str
+    left: int
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What a client should know of it (draft-ietf-httpapi-ratelimit-headers)."""
+        if not self.limits:
+            return {}
+        limit = min((limit for limit, _ in self.limits), key=lambda one: one.quota)
+        return told(limit, left=self.left, seconds=limit.seconds)
+
+
+def told(limit: Limit, *, left: int, seconds: int) -> Mapping[str, str]:
+    """Return the header fields that tell a limit and what is left of it."""
+    return {
+        "RateLimit-Policy": f'"{limit.name}";q={limit.quota};w={limit.seconds}',
+        "RateLimit": f'"{limit.name}";r={left};t={seconds}',
+    }
+
+
+class RateLimits:
+    """Counts in Redis, or here."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Make the client; it connects when first used."""
+        pool = BlockingConnectionPool.from_url(
+            # The broker's Redis: it evicts nothing, and nobody flushes it.
+            settings.broker_url.get_secret_value(),
+            max_connections=16,
+            timeout=0.2,
+            socket_timeout=0.3,
+            socket_connect_timeout=0.2,
+            retry=Retry(NoBackoff(), 0),
+            protocol=3,
+        )
+        self._redis: Redis = Redis(connection_pool=pool)
+        self._take = self._redis.register_script(_TAKE)
+        self._breaker = Breaker(pause=0.5)
+        self._here: dict[str, deque[tuple[float, str]]] = {}
+        self._exempt = [ipaddress.ip_network(one) for one in settings.unlimited_addresses.split()]
+
+    def of_address(self, limit: Limit, address: str | None) -> list[tuple[Limit, str]]:
+        """Return whom to count an act from this address for: nobody where it is exempt. Of IPv6 a network is one."""
+        if address is None:
+            return [(limit, "unknown")]
+        parsed = ipaddress.ip_address(address)
+        if any(parsed in network for network in self._exempt):
+            return []
+        network = ipaddress.ip_network((parsed, 64 if parsed.version == 6 else 32), strict=False)  # noqa: PLR2004
+        return [(limit, str(network))]
+
+    async def take(self, *limits: tuple[Limit, str]) -> Taken:
+        """Count one act under each of the limits, for whom it names; where one is reached, under none.
+
+        Raises:
+            RateLimited: with how long to wait.
+        """
+        if not limits:
+            return Taken((), "", 0)
+        act = secrets.token_hex(8)
+        left, wait = await self._take_there(limits, act) or self._take_here(limits, act)
+        if left < 0:
+            limit = limits[0][0]
+            seconds = max(1, -(-wait // 1000))
+            raise RateLimited(
+                "Too many attempts; wait a moment.", retry_after=seconds, told=told(limit, left=0, seconds=seconds)
+            )
+        return Taken(limits, act, left)
+
+    async def give_back(self, taken: Taken) -> None:
+        """Count it no longer."""
+        for limit, who in taken.limits:
+            key = _key(limit, who)
+            if key in self._here:
+                self._here[key] = deque(one for one in self._here[key] if one[1] != taken.act)
+            if self._breaker.lets_through:
+                try:
+                    await self._redis.zrem(key, taken.act)
+                except (RedisError, OSError, TimeoutError):
+                    self._breaker.failed()
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._redis.aclose()
+        await self._redis.connection_pool.disconnect()
+
+    async def _take_there(self, limits: Sequence[tuple[Limit, str]], act: str) -> tuple[int, int] | None:
+        if not self._breaker.lets_through:
+            return None
+        keys = [_key(limit, who) for limit, who in limits]
+        sizes = [size for limit, _ in limits for size in (limit.quota, limit.seconds * 1000)]
+        try:
+            left, wait = await self._take(keys=keys, args=[act, *sizes])
+        except (RedisError, OSError, TimeoutError):
+            self._breaker.failed()
+            return None
+        self._breaker.succeeded()
+        return int(left), int(wait)
+
+    def _take_here(self, limits: Sequence[tuple[Limit, str]], act: str) -> tuple[int, int]:
+        now = clock.monotonic()
+        if len(self._here) > _MOST_COUNTED_HERE:
+            self._here = {key: acts for key, acts in self._here.items() if acts and now - acts[-1][0] < 60}  # noqa: PLR2004
+        left, wait = limits[0][0].quota, 0.0
+        for limit, who in limits:
+            acts = self._here.setdefault(_key(limit, who), deque())
+            while acts and now - acts[0][0] >= limit.seconds:
+                acts.popleft()
+            left = min(left, limit.quota - len(acts) - 1)
+            if len(acts) >= limit.quota:
+                wait = max(wait, acts[len(acts) - limit.quota][0] + limit.seconds - now)
+        if wait > 0:
+            return -1, int(wait * 1000)
+        for limit, who in limits:
+            self._here[_key(limit, who)].append((now, act))
+        return left, 0
+
+
+def _key(limit: Limit, who: str) -> str:
+    return f"{_PREFIX}{limit.name}:{who}"
