@@ -21,6 +21,7 @@ bench = typer.Typer(
   ./bookstore bench footprint            memory, and time to start
   ./bookstore bench drivers              PyMongo Async + Beanie 2 beside Motor + Beanie 1
   ./bookstore bench staleness            100,000 reads beside writes: none may be stale
+  ./bookstore bench faults               what clients notice when parts die, against the exact bars
 
 Every system is one of its own, beside `up`; imported books are kept for the next run.""",
 )
@@ -98,6 +99,18 @@ def staleness(
     report = never_stale(reads=reads, command=_command())
     _publish(report, json)
     raise typer.Exit(0 if all(bar.reached for bar in report.bars) else 1)
+
+
+@bench.command()
+def faults(
+    rounds: Rounds = 5,
+    rate: Annotated[float, typer.Option("--rate", min=1, help="Requests a second.")] = 100,
+    json: Json = None,
+) -> None:
+    """Kill, freeze, flush and restart one part after the other under load; about 12 minutes."""
+    from bench.faults import faults as measure  # noqa: PLC0415  each command loads what it needs
+
+    _publish(measure(rounds=rounds, rate=rate, command=_command()), json)
 
 
 def _command() -> str:

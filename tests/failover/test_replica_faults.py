@@ -1,11 +1,10 @@
-import asyncio
 from functools import partial
 
 import pytest
 
 from stack.faults import Fault
 from stack.load.history import Kind
-from stack.load.run import Course
+from stack.load.ordeals import lose
 from stack.running import Stack
 from tests.failover.conftest import Told
 from tests.failover.promises import failed_reads, run_calmly
@@ -14,22 +13,13 @@ from tests.failover.promises import failed_reads, run_calmly
 LOCKED_SECONDS = 24.0
 
 
-@pytest.mark.parametrize(("blow", "cure"), [(Fault.KILL, Fault.RESTART), (Fault.STOP, Fault.CONT)])
+@pytest.mark.parametrize("blow", [Fault.KILL, Fault.STOP])
 async def test_a_lost_replica_fails_no_read_and_doubles_no_write(
-    system: Stack, rate: float, tell: Told, blow: Fault, cure: Fault
+    system: Stack, rate: float, tell: Told, blow: Fault
 ) -> None:
-    # given
-    async def lose_a_replica(course: Course) -> None:
-        await course.until(4)
-        await course.fault(blow, "api-2")
-        try:
-            await asyncio.sleep(8)
-        finally:
-            await course.fault(cure, "api-2")
-        await asyncio.sleep(4)
-
     # when
-    run = await run_calmly(system, lose_a_replica, rate=rate, tell=partial(tell, f"{blow.value} an API replica"))
+    script = lose("api-2", blow)
+    run = await run_calmly(system, script, rate=rate, tell=partial(tell, f"{blow.value} an API replica"))
 
     # then
     assert failed_reads(run) == []

@@ -1,0 +1,72 @@
+"""What is broken under load besides the primary (that is the demo's part), and healed again."""
+
+import asyncio
+
+import redis.asyncio
+
+from stack.faults import Fault
+from stack.load.run import Course, Script
+
+CACHE = "redis-cache"
+FAULT_AT = 4.0
+"""Seconds of undisturbed load, to compare with."""
+
+_BROKEN_SECONDS = 8.0
+_AFTERWARDS_SECONDS = 4.0
+
+
+def lose(target: str, blow: Fault) -> Script:
+    """Return a script that kills or freezes a process for 8 s, and brings it back."""
+    cure = {Fault.KILL: Fault.RESTART, Fault.STOP: Fault.CONT}[blow]
+
+    async def script(course: Course) -> None:
+        await course.until(FAULT_AT)
+        name = await course.fault(blow, target)
+        try:
+            await asyncio.sleep(_BROKEN_SECONDS)
+        finally:
+            await course.fault(cure, name)
+        await asyncio.sleep(_AFTERWARDS_SECONDS)
+
+    return script
+
+
+async def restart_the_cache(course: Course) -> None:
+    """Restart Redis: it comes back empty."""
+    await course.until(FAULT_AT)
+    await course.fault(Fault.RESTART, CACHE)
+    await asyncio.sleep(_AFTERWARDS_SECONDS)
+
+
+async def flush_the_cache(course: Course) -> None:
+    """Empty Redis five times, a second apart."""
+    await course.until(FAULT_AT)
+    async with redis.asyncio.Redis(port=course.stack.profile.ports.redis_cache) as cache:
+        for _ in range(5):
+            await cache.flushall()
+            course.note("flush", "FLUSHALL")
+            await asyncio.sleep(1)
+
+
+SPOIL_THE_CACHE: dict[str, Script] = {
+    "killed": lose(CACHE, Fault.KILL),
+    "hung": lose(CACHE, Fault.STOP),
+    "restarted": restart_the_cache,
+    "flushed": flush_the_cache,
+}
+"""Everything that can happen to the shared cache."""
+
+
+def restart_replicas(*, requests: int) -> Script:
+    """Return a script that restarts replicas one by one, again and again, until so many requests are through."""
+
+    async def script(course: Course) -> None:
+        await course.until(2)
+        while True:
+            for replica in await asyncio.to_thread(course.stack.replicas):
+                course.note("restart", f"{replica} is restarted")
+                await asyncio.to_thread(course.stack.restart_gently, replica)
+            if len(course.traffic.history.samples) > requests:
+                return
+
+    return script
