@@ -13,8 +13,8 @@ from stack.demo.failover import fail_over
 from stack.demo.report import Report as Verdict
 from stack.demo.scenario import Blow, Plan
 from stack.faults import Fault
-from stack.load.history import Kind, percentile
-from stack.load.ordeals import FAULT_AT, SPOIL_THE_CACHE, lose, restart_replicas
+from stack.load.history import WRITES, Kind, percentile
+from stack.load.ordeals import FAULT_AT, SPOIL_THE_CACHE, lose, restart_replicas, restart_the_primary
 from stack.load.run import Run, Script, run_under_load
 from stack.profile import throwaway_profile
 from stack.running import Stack, running_stack
@@ -79,10 +79,16 @@ def faults(*, rounds: int, rate: float, command: str) -> Report:
     """Start a system, break it in every way, and return the report; each primary's fault is repeated for each round."""
     machine = this_machine()
     found = _Findings()
-    with running_stack(throwaway_profile("bench-faults")) as stack, progress_over(3 * rounds + 9) as advance:
+    with running_stack(throwaway_profile("bench-faults")) as stack, progress_over(3 * rounds + 10) as advance:
         for blow in (Blow.KILL, Blow.STEPDOWN, Blow.STOP):
             plan = Plan(blow=blow, seconds=_DEMO_SECONDS, rate=rate)
             found.demo(blow, [_fail_over(stack, plan, advance) for _ in range(rounds)])
+        title = "2 primary restarted"
+        run = _run(stack, title, restart_the_primary, rate, advance)
+        found.run(title, run)
+        gap = run.history.longest_gap(WRITES, begin=FAULT_AT, end=run.seconds).seconds
+        found.bars.append(Bar(f"{title}: longest gap", gap, at_most=_GAP[Blow.STEPDOWN], unit=" s"))
+        found.bars.append(Bar(f"{title}: failed requests", _failed(run), at_most=0))
         for fault, how in ((Fault.KILL, "killed"), (Fault.STOP, "hung")):
             title = f"4 secondary {how}"
             run = _run(stack, title, lose("secondary", fault), rate, advance)

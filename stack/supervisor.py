@@ -14,6 +14,7 @@ from stack.control import ControlServer, Message
 from stack.environment import MARK, REPLICA_SET, app_environment, inherited_environment
 from stack.errors import StackError
 from stack.faults import Fault, FaultDesk
+from stack.hand_over import hand_over
 from stack.leftovers import note_processes
 from stack.logs import rotate
 from stack.processes import ProcessSpec
@@ -177,6 +178,7 @@ class Supervisor:
                 self.ask_to_stop()
                 return {"pid": os.getpid()}
             case {"do": "fault", "fault": str(fault), "target": str(target)}:
+                await self._hand_over_before(Fault(fault), target)
                 name = await self._faults.apply(
                     Fault(fault), target, roles=self._roles_by_name(), ready_seconds=READY_SECONDS
                 )
@@ -187,6 +189,15 @@ class Supervisor:
                     await restart_replica(child, profile=self._profile, seconds=READY_SECONDS)
                 return {"name": name}
         raise StackError(f"the supervisor doesn't understand {question!r}; is it of another version? Run down, then up")
+
+    async def _hand_over_before(self, fault: Fault, target: str) -> None:
+        # A primary that is restarted on purpose makes another one primary first: writers hardly notice.
+        roles = self._roles_by_name()
+        if fault is not Fault.RESTART or sorted(roles.values()) != ["primary", "secondary", "secondary"]:
+            return
+        name = self._faults.resolve(fault, target, roles=roles)
+        if roles.get(name) == "primary" and self._children[name].state is State.RUNNING:
+            await hand_over(ReplicaSet(ports=self._profile.ports.mongo, secrets=self._secrets))
 
     def _roles_by_name(self) -> dict[str, str]:
         by_port = self._roles.roles() if self._roles else {}

@@ -31,6 +31,13 @@ def lose(target: str, blow: Fault) -> Script:
     return script
 
 
+async def restart_the_primary(course: Course) -> None:
+    """Restart the primary on purpose: it hands over first."""
+    await course.until(FAULT_AT)
+    await course.fault(Fault.RESTART, "primary")
+    await asyncio.sleep(_AFTERWARDS_SECONDS)
+
+
 async def restart_the_cache(course: Course) -> None:
     """Restart Redis: it comes back empty."""
     await course.until(FAULT_AT)
