@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from bench.cli import bench
+from stack.audit.commands import audit
 from stack.checks import run_checks
 from stack.demo.commands import demo
 from stack.display import console, errors, show_mail, status_table
@@ -51,10 +52,12 @@ cli = typer.Typer(
   ./bookstore fault restart primary   bring the killed one back
   ./bookstore down                    stop everything
 
+  ./bookstore audit                   the proof that stock, orders, money and letters agree
   ./bookstore demo failover           all that in 40 s: under load, with the proof that nothing got lost
   ./bookstore test                    all tests, on databases of their own""",
 )
 
+cli.command()(audit)
 cli.add_typer(demo)
 cli.add_typer(bench)
 

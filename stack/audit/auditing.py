@@ -1,0 +1,54 @@
+"""Audits a running system: looks, and looks again at what seemed wrong, since work is always under way."""
+
+import asyncio
+import time
+
+from stack.audit.evidence import Evidence, gather
+from stack.audit.findings import Counts, Finding, Verdict
+from stack.audit.money import judge_money
+from stack.audit.orders import judge_letters, judge_orders
+from stack.audit.stock import judge_stock
+from stack.running import Stack
+
+_PAUSE = 1.0
+
+
+async def audit(stack: Stack, *, patience: float) -> Verdict:
+    """Return what doesn't agree, and goes on not agreeing for as long as patience lasts, in seconds.
+
+    What is under way (a charge whose webhook is on its way, a letter in the queue) settles by itself; what is wrong
+    stays wrong. So a finding counts only if every look had it.
+    """
+    until = time.monotonic() + patience
+    evidence = await gather(stack)
+    findings = judged(evidence)
+    rounds = 1
+    while findings and time.monotonic() < until:
+        await asyncio.sleep(_PAUSE)
+        evidence = await gather(stack)
+        now = {finding: finding for finding in judged(evidence)}
+        findings = [now[finding] for finding in findings if finding in now]
+        rounds += 1
+    return Verdict(findings, _counted(evidence), rounds)
+
+
+def judged(evidence: Evidence) -> list[Finding]:
+    """Return everything that doesn't agree in one look, sorted."""
+    return sorted({*judge_stock(evidence), *judge_orders(evidence), *judge_money(evidence), *judge_letters(evidence)})
+
+
+def _counted(evidence: Evidence) -> Counts:
+    entered_in = sum(entry["amount"] for entry in evidence.entries if entry["debit"] == "gateway")
+    return Counts(
+        books=len(evidence.stocks),
+        orders=len(evidence.orders),
+        paid_orders=sum(any(entry["kind"] == "paid" for entry in order["history"]) for order in evidence.orders),
+        payments=len(evidence.payments),
+        charges=len(evidence.charges),
+        refunds=len(evidence.refunds),
+        letters=len(evidence.letters),
+        taken=sum(charge.received for charge in evidence.charges),
+        given_back=sum(charge.refunded for charge in evidence.charges),
+        entered_in=entered_in,
+        entered_out=sum(entry["amount"] for entry in evidence.entries) - entered_in,
+    )

@@ -1,0 +1,31 @@
+"""Shows what an audit found, for a person."""
+
+from stack.audit.findings import Invariant, Verdict
+from stack.display import console
+
+
+def show(verdict: Verdict) -> None:
+    """Print each invariant with what breaks it, and how much was looked at."""
+    for invariant in Invariant:
+        broken = [finding for finding in verdict.findings if finding.invariant is invariant]
+        word = "[red]BROKEN[/]" if broken else "[green]holds[/]"
+        console.print(f"{word}  {invariant.value}", highlight=False)
+        for finding in broken:
+            console.print(f"  {finding.subject}: {finding.fault}: {finding.says}", markup=False, highlight=False)
+    counts = verdict.counts
+    console.print(
+        f"Looked at {counts.books:,} books, {counts.orders:,} orders ({counts.paid_orders:,} were paid), "
+        f"{counts.payments:,} payments, {counts.refunds:,} refunds and {counts.letters:,} letters; "
+        f"{verdict.rounds} time{'s' if verdict.rounds > 1 else ''}.",
+        highlight=False,
+    )
+    console.print(
+        f"The gateway took {money(counts.taken)} by {counts.charges:,} charges and gave back "
+        f"{money(counts.given_back)}; the books say {money(counts.entered_in)} and {money(counts.entered_out)}.",
+        highlight=False,
+    )
+
+
+def money(minor_units: int) -> str:
+    """Return an amount as people write it."""
+    return f"{minor_units // 100:,}.{minor_units % 100:02}"
