@@ -34,3 +34,21 @@ def failover(  # noqa: PLR0917  Typer's shape
     plan = Plan(blow=fault, seconds=seconds, rate=rate)
     if not show_failover(plan, json_file=json_file, html_file=html_file, png_file=png_file):
         raise typer.Exit(1)
+
+
+@demo.command("checkout-failover")
+def checkout_failover(
+    fault: Annotated[Blow, typer.Option(help="kill: kill -9. stop: SIGSTOP, later SIGCONT. stepdown.")] = Blow.KILL,
+    seconds: Annotated[float, typer.Option(min=8, help="How long people buy.")] = 40.0,
+    rate: Annotated[float, typer.Option(min=1, help="Requests a second; every other one buys.")] = 20.0,
+    json_file: Annotated[Path | None, typer.Option("--json", help="All numbers.", metavar="FILE")] = None,
+) -> None:
+    """Hit the database's primary while people buy; then audit every order, copy, cent and letter.
+
+    ./bookstore demo checkout-failover
+    ./bookstore demo checkout-failover --fault stop --seconds 60
+    """
+    from stack.demo.checkout import show_checkout  # noqa: PLC0415  as above
+
+    if not show_checkout(Plan(blow=fault, seconds=seconds, rate=rate), json_file=json_file):
+        raise typer.Exit(1)

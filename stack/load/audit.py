@@ -64,7 +64,7 @@ async def audit(profile: Profile, shop: Shop) -> Audit:
     finally:
         for client in nodes.values():
             await client.close()
-    acknowledged = len(shop.created) + sum(len(book.acknowledged) for book in shop.stocked)
+    acknowledged = len(shop.created) + len(shop.bought) + sum(len(book.acknowledged) for book in shop.stocked)
     acknowledged += sum(book.acknowledged - FIRST_PRICE for book in shop.priced)
     return Audit(acknowledged, verdicts)
 
@@ -142,6 +142,11 @@ async def _audit_node(name: str, database: Database, shop: Shop) -> NodeAudit:
         if row["on_hand"] > stock.asked:
             doubled.append(f"{row['on_hand'] - stock.asked} copies of {stock.id}")
     found = len(marks) - len(lost)
+    orders = {row["_id"] async for row in database.orders.find({"lines.book_id": {"$in": shop.sold}}, {"_id": 1})}
+    lost += [order for order in shop.bought if order not in orders]
+    found += len(orders & set(shop.bought))
+    # Each purchase had a key of its own, and was settled: an order that nobody was told of was made twice.
+    doubled += sorted(orders - set(shop.bought))
     for book in shop.priced:
         price = (await database.books.find_one({"_id": book.id}) or {"price": {"amount": 0}})["price"]["amount"]
         found += min(price, book.acknowledged) - FIRST_PRICE

@@ -17,6 +17,7 @@ class Kind(StrEnum):
     CREATE = "new book"
     PRICE = "new price"
     STOCK = "one copy more"
+    BUY = "purchase"
 
     @property
     def is_write(self) -> bool:
@@ -24,7 +25,7 @@ class Kind(StrEnum):
         return self in WRITES
 
 
-WRITES = frozenset({Kind.CREATE, Kind.PRICE, Kind.STOCK})
+WRITES = frozenset({Kind.CREATE, Kind.PRICE, Kind.STOCK, Kind.BUY})
 
 
 @dataclass(frozen=True, slots=True)

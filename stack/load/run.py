@@ -12,7 +12,7 @@ from stack.faults import Fault
 from stack.load.audit import Audit, audit, forget
 from stack.load.exchange import Exchange
 from stack.load.history import History, Kind
-from stack.load.shop import Shop, open_shop
+from stack.load.shop import Shop, close_down, open_shop, stock_up
 from stack.load.traffic import PATTERN, Traffic
 from stack.replica_set import RoleWatch
 from stack.running import Stack
@@ -123,6 +123,8 @@ async def run_under_load(
     headers = {"Authorization": f"Bearer {access_token(stack, role='staff', seconds=_TOKEN_SECONDS)}"}
     async with Exchange("127.0.0.1", stack.profile.ports.haproxy, headers=headers) as exchange:
         shop = await open_shop(exchange)
+        if Kind.BUY in pattern:
+            await stock_up(exchange, shop)
         traffic = Traffic(exchange, shop, pattern=pattern)
         course = Course(stack, traffic, datetime.now(UTC))
         async with _watching_roles(course), _beside(watch(course) if watch else None):
@@ -134,6 +136,7 @@ async def run_under_load(
                 await asyncio.wait([acting])
             await acting
             seconds = traffic.now()
+        await close_down(exchange, shop)
     audited = await audit(stack.profile, shop)
     await forget(stack.profile, shop)
     return Run(

@@ -13,6 +13,8 @@ from stack.load.exchange import Exchange, Reply
 
 PRICED_BOOKS = 8
 STOCKED_BOOKS = 4
+SOLD_BOOKS = 6
+COPIES_TO_SELL = 100_000
 FIRST_PRICE = 1000
 _HOT_BOOKS = 20
 _PAGES = 3
@@ -47,6 +49,9 @@ class Shop:
     priced: list[PricedBook]
     stocked: list[StockedBook]
     created: list[tuple[str, str]] = field(default_factory=list)
+    sold: list[str] = field(default_factory=list)
+    bought: list[str] = field(default_factory=list)
+    """Orders that the shop acknowledged."""
 
     @property
     def priced_by(self) -> str:
@@ -87,6 +92,38 @@ async def open_shop(exchange: Exchange) -> Shop:
         made = await _made(exchange, _book(f"Stock proof {mark} {number}", f"Stocks {mark}"))
         stocked.append(StockedBook(orjson.loads(made.body)["id"]))
     return Shop(mark, hot, cold, priced, stocked)
+
+
+async def stock_up(exchange: Exchange, shop: Shop) -> None:
+    """Make the books that the run buys, with copies enough.
+
+    Raises:
+        StackError: the shop doesn't do it.
+    """
+    for number in range(SOLD_BOOKS):
+        made = await _made(exchange, _book(f"Checkout proof {shop.mark} {number}", f"Sales {shop.mark}"))
+        book = orjson.loads(made.body)["id"]
+        body = orjson.dumps({"set": COPIES_TO_SELL, "reason": shop.mark})
+        headers = {"Content-Type": "application/json"}
+        reply = await exchange.send("PATCH", f"/api/v1/inventory/{book}", headers=headers, body=body)
+        if reply.status != 200:  # noqa: PLR2004
+            raise StackError(f"the shop answers {reply.status} to PATCH /api/v1/inventory: {reply.body.decode()[:200]}")
+        shop.sold.append(book)
+
+
+async def close_down(exchange: Exchange, shop: Shop) -> None:
+    """Take the books that were bought out of the catalogue; orders keep their copy."""
+    for book in shop.sold:
+        await exchange.send("DELETE", f"/api/v1/books/{book}", headers={"If-Match": "*"})
+
+
+def purchase_of(shop: Shop, number: int) -> bytes:
+    """The body that buys the run's books: one or two of them, in any order, paid at once."""
+    books = shop.sold[number % len(shop.sold) :] + shop.sold[: number % len(shop.sold)]
+    wanted = books[: 1 + number % 2]
+    address = {"name": "Load", "line1": "1 Proof Lane", "city": "London", "postal_code": "N1", "country": "GB"}
+    items = [{"book_id": book, "quantity": 1 + number % 3} for book in wanted]
+    return orjson.dumps({"items": items, "shipping_address": address, "payment_method": "pm_card_visa"})
 
 
 async def _some_books(exchange: Exchange) -> list[str]:

@@ -10,7 +10,7 @@ import orjson
 
 from stack.load.exchange import Exchange, Lost, Reply
 from stack.load.history import History, Kind, Repeat, Sample, StaleRead
-from stack.load.shop import PricedBook, Shop, book_called
+from stack.load.shop import PricedBook, Shop, book_called, purchase_of
 
 CLIENT_SECONDS = 15.0
 """The uppermost rung of the deadline ladder."""
@@ -22,6 +22,9 @@ _SHORTEST_PAUSE = 0.1
 _H, _W, _C = Kind.HOT, Kind.WATCHED, Kind.COLD
 PATTERN = (_H, _W, _C, _H, Kind.CREATE, _H, _W, _H, _C, _H, Kind.PRICE, _H, _W, _C, _H, Kind.STOCK, _H, _W, _C, _H)
 """Requests in the order in which they are due, over and over: 15 % writes."""
+
+PURCHASES = (Kind.BUY, _H, Kind.BUY, _C)
+"""Every other request buys."""
 
 READS_ONLY = (_H, _C, _H, _W, _H)
 
@@ -95,6 +98,7 @@ class Traffic:
             Kind.CREATE: self._create,
             Kind.PRICE: self._raise_price,
             Kind.STOCK: self._add_copy,
+            Kind.BUY: self._buy,
         }[kind]
         task = asyncio.create_task(work(number, due))
         self._flying.add(task)
@@ -190,6 +194,13 @@ class Traffic:
         reply = await self._settle(Asked(Kind.STOCK, "PATCH", f"/api/v1/inventory/{book.id}", headers, body), due)
         if reply is not None:
             book.acknowledged.append(mark)
+
+    async def _buy(self, number: int, due: float) -> None:
+        headers = {**_JSON, "Idempotency-Key": f"{self.shop.mark}-buy-{number}"}
+        body = purchase_of(self.shop, number)
+        reply = await self._settle(Asked(Kind.BUY, "POST", "/api/v1/orders", headers, body), due, expected=(201,))
+        if reply is not None:
+            self.shop.bought.append(orjson.loads(reply.body)["id"])
 
     async def _settle(
         self, asked: Asked, due: float, *, expected: tuple[int, ...] = (200,), before: Callable[[], None] | None = None
