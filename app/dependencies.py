@@ -3,13 +3,14 @@
 import hashlib
 import hmac
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import orjson
 from fastapi import Depends, Header, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, OAuth2PasswordBearer
 from pydantic import JsonValue
 
+from app import acting
 from app.answers import Public
 from app.errors import AuthenticationRequired, IdempotencyKeyMissing, PermissionDenied, TokenRevoked
 from app.idempotency import Claim, SentKey
@@ -31,6 +32,7 @@ async def _resources(request: Request) -> Resources:
 Shop = Annotated[Resources, Depends(_resources)]
 """The replica's open resources."""
 
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _bearer = HTTPBearer(auto_error=False, bearerFormat="JWT", description="An access token")
 
 
@@ -38,6 +40,7 @@ _password_flow = OAuth2PasswordBearer("/api/v1/auth/token", auto_error=False, de
 
 
 async def _visitor(
+    request: Request,
     shop: Shop,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
     _: Annotated[str | None, Depends(_password_flow)],  # the same header, for the docs page's Authorize button
@@ -48,7 +51,22 @@ async def _visitor(
     session = await shop.sessions.living(claimed.session_id)
     if session is None or session.user_id != claimed.user_id:
         raise TokenRevoked("The session of this access token has ended; sign in again.")
-    return Principal(claimed.user_id, claimed.session_id, session.role)
+    user = Principal(claimed.user_id, claimed.session_id, session.role)
+    if user.is_staff and request.method not in _SAFE:
+        acting.remember(_act(request, user))
+    return user
+
+
+def _act(request: Request, user: Principal) -> acting.Act:
+    return acting.Act(
+        actor=user.user_id,
+        role=user.role.value,
+        action=request.scope["route"].name,
+        method=request.method,
+        path=request.url.path,
+        named=request.path_params,
+        request_id=request.scope["state"]["request_id"],
+    )
 
 
 Visitor = Annotated[Principal | None, Depends(_visitor)]

@@ -9,6 +9,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import DuplicateKeyError
 
 from app import clock
+from app.auditing import audited
 from app.cache.invalidation import Invalidator
 from app.cache.tags import Names
 from app.database import Database
@@ -160,7 +161,9 @@ class Once(Generic[T]):
         earlier = await self.earlier(attempt.session)
         if earlier is not None:
             return earlier
-        answer = replace(self.render(await work(attempt)), touches=frozenset(attempt.touched))
+        answer = replace(
+            self.render(await audited(attempt.session, lambda: work(attempt))), touches=frozenset(attempt.touched)
+        )
         if self.claim is not None:
             await IdempotencyKey.claim(
                 self.claim.id,

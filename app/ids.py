@@ -15,6 +15,7 @@ RefundId: TypeAlias = str
 UserId: TypeAlias = str
 SessionId: TypeAlias = str
 EventId: TypeAlias = str
+AuditEntryId: TypeAlias = str
 UserTokenId: TypeAlias = str
 AddressId: TypeAlias = str
 
@@ -29,6 +30,7 @@ LEDGER_ENTRY: Final = "led"
 USER: Final = "usr"
 SESSION: Final = "ses"
 EVENT: Final = "evt"
+AUDIT: Final = "aud"
 USER_TOKEN: Final = "tok"  # noqa: S105  a prefix
 ADDRESS: Final = "adr"
 

@@ -7,6 +7,7 @@ from app.lifespan import lifespan
 from app.middleware import Gate
 from app.routers import (
     admin,
+    audit,
     auth,
     books,
     carts,
@@ -53,6 +54,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         orders.router,
         payments.router,
         admin.router,
+        audit.router,
         webhooks.router,
         system.router,
     ):

@@ -8,7 +8,7 @@ from typing import Any, Final
 import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app import clock
+from app import acting, clock
 from app.ids import new_id
 from app.problems import problem_response
 from app.settings import Settings
@@ -48,6 +48,10 @@ class Gate:
             return
         self._in_flight += 1
         IN_FLIGHT.inc()
+        with acting.request():
+            await self._let_in(visit, receive)
+
+    async def _let_in(self, visit: "_Visit", receive: Receive) -> None:
         try:
             async with asyncio.timeout(self._settings.request_deadline_seconds):
                 body = await _checked_body(visit, receive)

@@ -6,6 +6,7 @@ Ids are strings everywhere. Beanie takes ids of any type, but its hint names one
 from beanie import Document
 
 from app.models.address import SavedAddress
+from app.models.audit_entry import AuditEntry
 from app.models.book import Book
 from app.models.cache_grant import CacheGrant
 from app.models.cart import Cart
@@ -24,6 +25,7 @@ from app.models.user_token import UserToken
 from app.models.webhook_event import WebhookEvent
 
 DOCUMENTS: list[type[Document]] = [
+    AuditEntry,
     Book,
     CacheGrant,
     Cart,

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from pymongo.asynchronous.client_session import AsyncClientSession
 
+from app.auditing import audited
 from app.idempotency import Attempt, Writer
 from app.payments.gateway import Gateway
 
@@ -25,7 +26,7 @@ class Till:
 
         async def transaction(session: AsyncClientSession) -> T:
             last[:] = [Attempt(session)]
-            return await work(last[0])
+            return await audited(session, lambda: work(last[0]))
 
         result = await self.writer.database.run_in_transaction(transaction)
         await self.writer.invalidator.touch(frozenset(last[0].touched))

@@ -114,6 +114,7 @@ TABLE: Final = """
 
    GET    /api/v1/admin/books                            401   403   403   ok    ok
    GET    /api/v1/admin/products                         401   403   403   ok    ok
+   GET    /api/v1/admin/audit-log                        401   403   403   403   ok
 """
 
 FORM: Final = "form:"

@@ -65,6 +65,7 @@ POST   /api/v1/payments/{}/verify
 POST   /api/v1/payments/{}/refunds
 GET    /api/v1/payments/{}/refunds
 GET    /api/v1/admin/payments
+GET    /api/v1/admin/audit-log
 POST   /api/v1/webhooks/stripe
 GET    /api/v1/admin/orders
 POST   /api/v1/carts

@@ -1,0 +1,85 @@
+"""Keeps what the shop's people changed: rows that are written once and never changed or removed by the program."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Final
+
+from beanie import Document, SortDirection
+from pydantic import BaseModel, ConfigDict, Field
+from pymongo import ASCENDING, DESCENDING, IndexModel
+from pymongo.asynchronous.client_session import AsyncClientSession
+
+from app.ids import BOOK, CATEGORY, ORDER, USER, AuditEntryId, UserId
+
+_COLLECTIONS: Final = {
+    BOOK: ("books", "inventory"),
+    CATEGORY: ("categories",),
+    ORDER: ("orders",),
+    USER: ("users",),
+    "pay": ("payments",),
+    "rf": ("refunds",),
+    "rev": ("reviews",),
+}
+"""Where what an id names is kept, by the id's prefix."""
+
+_BY_NAME: Final = (("categories", "slug"),)
+"""What a path may name by something else than its id."""
+
+
+class Change(BaseModel):
+    """What became of one document: the fields that are not as they were."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: Annotated[str, Field(description="Its collection")]
+    of: Annotated[str, Field(description="Its id")]
+    before: dict[str, Any]
+    after: dict[str, Any]
+
+
+class AuditEntry(Document):
+    """One act: who, what, before and after."""
+
+    id: AuditEntryId  # type: ignore[assignment]
+    at: datetime
+    actor: UserId
+    role: str
+    action: str
+    method: str
+    path: str
+    request_id: str
+    changes: list[Change]
+
+    class Settings:
+        """How it is stored."""
+
+        name = "audit_log"
+
+    INDEXES: ClassVar[list[IndexModel]] = [
+        IndexModel([("actor", ASCENDING), ("_id", DESCENDING)]),
+        IndexModel([("action", ASCENDING), ("_id", DESCENDING)]),
+        IndexModel([("changes.of", ASCENDING), ("_id", DESCENDING)]),
+    ]
+
+    @classmethod
+    async def page(
+        cls, *, actor: str | None, action: str | None, of: str | None, before: str | None, limit: int
+    ) -> "list[AuditEntry]":
+        """Return entries by this actor, with this action, about this thing, the newest first."""
+        asked = {"actor": actor, "action": action, "changes.of": of, "_id": {"$lt": before} if before else None}
+        query = {name: value for name, value in asked.items() if value is not None}
+        return await cls.find(query).sort([("_id", SortDirection.DESCENDING)]).limit(limit).to_list()
+
+
+async def snapshots(names: Sequence[str], session: AsyncClientSession) -> list[tuple[str, dict[str, Any]]]:
+    """Return what these ids or names stand for: documents, each with its collection, as the transaction sees them."""
+    database = AuditEntry.get_pymongo_collection().database
+    found: list[tuple[str, dict[str, Any]]] = []
+    for name in dict.fromkeys(names):
+        prefix, separator, _ = name.partition("_")
+        by_id = [(kind, "_id") for kind in _COLLECTIONS.get(prefix, ())] if separator else []
+        for kind, field in by_id or _BY_NAME:
+            document = await database[kind].find_one({field: name}, session=session)
+            if document is not None:
+                found.append((kind, document))
+    return found
