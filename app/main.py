@@ -3,6 +3,7 @@
 from fastapi import FastAPI
 
 from app import methods, openapi, problems
+from app.browsers import Browsers
 from app.lifespan import lifespan
 from app.middleware import Gate
 from app.routers import (
@@ -62,6 +63,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(system.probes)
     problems.install(app)
     app.add_middleware(Gate, settings=app.state.settings)
+    app.add_middleware(Browsers, settings=app.state.settings)
     app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend it
     methods.complete(app)
     app.router.routes.insert(0, HotReads(app, prefix=PREFIX))

@@ -8,6 +8,9 @@ from typing import Annotated, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app.origins import is_origin
+from app.production import weaknesses
+
 RateLimit = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,6}/[1-9][0-9]{0,6}$")]
 """So many in so many seconds: `10/300`."""
 
@@ -20,10 +23,21 @@ class Environment(StrEnum):
     TEST = "test"
 
 
+def listed(text: str) -> tuple[str, ...]:
+    """Return the parts of a list with commas."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
 class Settings(BaseSettings):
     """Everything that can be set. Each `BOOKSTORE_X` that is a secret may be given as `BOOKSTORE_X_FILE` instead."""
 
-    model_config = SettingsConfigDict(env_prefix="BOOKSTORE_", frozen=True, extra="ignore", populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_prefix="BOOKSTORE_",
+        frozen=True,
+        extra="ignore",
+        populate_by_name=True,
+        hide_input_in_errors=True,  # what is refused may be a secret
+    )
 
     environment: Environment = Field(Environment.DEVELOPMENT, description="Which rules hold for secrets")
     process_name: str = Field("api", description="How this process calls itself in logs and metrics")
@@ -57,6 +71,10 @@ class Settings(BaseSettings):
         "",
         description="Where the shop's pages are. E-mails link to `/verify-email?token=…`, `/reset-password?token=…`, "
         "`/orders/ID`; without pages they show the code alone",
+    )
+    cors_origins: str = Field(
+        "",
+        description="Whose pages may call the API from a browser, comma-separated, such as `https://shop.example`",
     )
     edge_sockets: str = Field(
         "",
@@ -94,6 +112,7 @@ class Settings(BaseSettings):
     stripe_webhook_secret_file: Path | None = Field(
         None, alias="STRIPE_WEBHOOK_SECRET_FILE", description="A file that holds `STRIPE_WEBHOOK_SECRET`"
     )
+    payments_off: bool = Field(False, description="Production without Stripe: orders are taken and nobody can pay")
     stripe_api_base: str = Field("https://api.stripe.com", description="Where Stripe's API, or a stand-in, answers")
     payment_deadline_seconds: float = Field(
         5.0, gt=0, description="After this long a question to the payment gateway is given up; its outcome is unknown"
@@ -140,11 +159,19 @@ class Settings(BaseSettings):
         return secret
 
     @model_validator(mode="after")
-    def _refuse_weak_secrets(self) -> Self:
-        weak = len(set(self.secret_key.get_secret_value())) < 12  # noqa: PLR2004
-        if self.environment is Environment.PRODUCTION and weak:
-            raise ValueError("BOOKSTORE_SECRET_KEY isn't random; make one with: openssl rand -hex 32")
+    def _refuse_what_is_weak(self) -> Self:
+        found = list(weaknesses(self)) if self.environment is Environment.PRODUCTION else []
+        if found:
+            raise ValueError("not fit for production: " + "; ".join(found))
         return self
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins_alone(cls, text: str) -> str:
+        for origin in listed(text):
+            if not is_origin(origin):
+                raise ValueError(f"{origin!r} is no origin such as https://shop.example")
+        return text
 
     @model_validator(mode="after")
     def _refuse_half_a_gateway(self) -> Self:
@@ -156,4 +183,9 @@ class Settings(BaseSettings):
     @cached_property
     def edges(self) -> tuple[str, ...]:
         """The addresses in `edge_sockets`."""
-        return tuple(part.strip() for part in self.edge_sockets.split(",") if part.strip())
+        return listed(self.edge_sockets)
+
+    @property
+    def allowed_origins(self) -> tuple[str, ...]:
+        """The origins in `cors_origins`."""
+        return listed(self.cors_origins)

@@ -1,6 +1,7 @@
 """Keeps events until everybody who waits for them has heard: the outbox (docs/adr/0008)."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Final
@@ -26,6 +27,15 @@ class OutboxState(StrEnum):
     WAITING = "waiting"
     DELIVERED = "delivered"
     FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """How far delivery is behind."""
+
+    waiting: int
+    oldest_waiting_since: datetime | None
+    failed: int
 
 
 _WAITING: Final = {"state": OutboxState.WAITING.value}
@@ -114,6 +124,18 @@ class OutboxEvent(Document):
             return_document=ReturnDocument.AFTER,
         )
         return cls.model_validate(taken) if taken else None
+
+    @classmethod
+    async def backlog(cls, *, at_most: int) -> "Backlog":
+        """Return how much waits, since when, and how much was given up, counted up to `at_most`."""
+        collection = cls.get_pymongo_collection()
+        failed = {"state": OutboxState.FAILED.value}
+        oldest = await collection.find_one(_WAITING, {"at": 1}, sort=[("_id", SortDirection.ASCENDING)])
+        return Backlog(
+            waiting=await collection.count_documents(_WAITING, limit=at_most),
+            oldest_waiting_since=oldest["at"] if oldest else None,
+            failed=await collection.count_documents(failed, limit=at_most),
+        )
 
     async def deliver(self, *, at: datetime) -> None:
         """Note that everybody has heard of it."""

@@ -1,13 +1,17 @@
 """Tells how the program's dependencies are, and what works meanwhile."""
 
 import asyncio
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
+from pymongo.errors import PyMongoError
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from app.database import Database, ping
+from app.models.outbox_event import OutboxEvent
+from app.pagination import COUNTED_UP_TO
+from app.schemas.fields import Timestamp
 from app.settings import Settings
 
 _PATIENCE_SECONDS = 0.5
@@ -24,19 +28,31 @@ class Dependency(BaseModel):
     works: str
 
 
+class Events(BaseModel):
+    """What the outbox holds: e-mails to be sent, and payments to be settled."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    waiting: Annotated[int, Field(description="To be delivered, or delivered again after a failure")]
+    oldest_waiting_since: Timestamp | None
+    failed: Annotated[int, Field(description="Given up: somebody has to look (docs/runbooks/faults.md)")]
+
+
 class Status(BaseModel):
     """How everything is, as this replica sees it."""
 
     replica: str
     dependencies: list[Dependency]
+    events: Annotated[Events | None, Field(description="Unknown while MongoDB doesn't answer")]
 
 
 async def status_of(settings: Settings, database: Database) -> Status:
     """Ask every dependency, at once and with little patience; never fails."""
-    primary, cache, broker = await asyncio.gather(
+    primary, cache, broker, events = await asyncio.gather(
         ping(database, seconds=_PATIENCE_SECONDS),
         _redis_answers(settings.cache_url.get_secret_value()),
         _redis_answers(settings.broker_url.get_secret_value()),
+        _events(),
     )
     return Status(
         replica=settings.process_name,
@@ -58,7 +74,16 @@ async def status_of(settings: Settings, database: Database) -> Status:
                 works="everything" if broker else "everything but background work, which waits",
             ),
         ],
+        events=events,
     )
+
+
+async def _events() -> Events | None:
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            return Events.model_validate(await OutboxEvent.backlog(at_most=COUNTED_UP_TO))
+    except (PyMongoError, TimeoutError):
+        return None
 
 
 async def _redis_answers(url: str) -> bool:

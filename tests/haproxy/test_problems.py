@@ -19,6 +19,8 @@ def problem(answer: httpx.Response) -> dict[str, Any]:
     document: dict[str, Any] = answer.json()
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
     assert document.pop("type") == f"/docs/errors#{document['code']}"
     assert document.pop("status") == answer.status_code
     assert document.pop("request_id") == answer.headers["x-request-id"] == "the-request-1"

@@ -34,13 +34,72 @@ def test_a_short_secret_is_refused_everywhere(
         _from_environment(monkeypatch, environment=environment.value, **given)
 
 
-@pytest.mark.parametrize("secret", ["x" * 64, "abcabcabc" * 8, "0123456789" * 4])
-def test_production_refuses_a_secret_that_is_not_random(monkeypatch: pytest.MonkeyPatch, secret: str) -> None:
-    _from_environment(monkeypatch, environment="development", secret_key=secret)
+FIT = {
+    "BOOKSTORE_ENVIRONMENT": "production",
+    "BOOKSTORE_SECRET_KEY": RANDOM,
+    "BOOKSTORE_MONGO_URL": f"mongodb://app:{RANDOM}@one:27017,two:27017/?replicaSet=bookstore",
+    "BOOKSTORE_CACHE_URL": "redis://cache:6379/0",
+    "BOOKSTORE_BROKER_URL": "redis://broker:6379/0",
+    "BOOKSTORE_SMTP_URL": "smtps://shop:password@mail.example:465",
+    "STRIPE_API_KEY": "sk_live_0123456789abcdef",
+    "STRIPE_WEBHOOK_SECRET": "whsec_0123456789abcdef",
+}
 
-    with pytest.raises(ValidationError, match="isn't random"):
-        _from_environment(monkeypatch, environment="production", secret_key=secret)
-    assert _from_environment(monkeypatch, environment="production", secret_key=RANDOM)
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        *(("BOOKSTORE_SECRET_KEY", secret, "SECRET_KEY isn't random") for secret in ("x" * 64, "abcabcabc" * 8)),
+        ("BOOKSTORE_MONGO_URL", None, "MONGO_URL isn't set"),
+        ("BOOKSTORE_MONGO_URL", "mongodb://one:27017/", "MONGO_URL names no user"),
+        ("BOOKSTORE_MONGO_URL", "mongodb://app@one:27017/", "MONGO_URL names no user"),
+        ("BOOKSTORE_MONGO_URL", "mongodb://app:password@one:27017/", "password in BOOKSTORE_MONGO_URL has fewer"),
+        ("BOOKSTORE_MONGO_MIGRATE_URL", "mongodb://one:27017/", "MONGO_MIGRATE_URL names no user"),
+        ("BOOKSTORE_CACHE_URL", None, "CACHE_URL isn't set"),
+        ("BOOKSTORE_BROKER_URL", None, "BROKER_URL isn't set"),
+        ("BOOKSTORE_SMTP_URL", None, "SMTP_URL isn't set"),
+        ("BOOKSTORE_SMTP_URL", "mail.example:465", "SMTP_URL isn't an address"),
+        ("BOOKSTORE_SMTP_URL", "smtps://shop@mail.example", "SMTP_URL names a user without a password"),
+        ("STRIPE_API_KEY", "sk_live_1", "STRIPE_API_KEY is no secret key"),
+        ("STRIPE_API_KEY", "pk_live_0123456789abcdef", "STRIPE_API_KEY is no secret key"),
+        ("STRIPE_WEBHOOK_SECRET", "whsec_1", "STRIPE_WEBHOOK_SECRET is no secret"),
+    ],
+)
+def test_production_refuses_what_is_weak_with_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str | None, says: str
+) -> None:
+    for variable, fit in FIT.items():
+        monkeypatch.setenv(variable, fit)
+    assert Settings().environment is Environment.PRODUCTION
+    if value is None:
+        monkeypatch.delenv(name)
+    else:
+        monkeypatch.setenv(name, value)
+
+    with pytest.raises(ValidationError, match=says) as refused:
+        Settings()
+
+    assert RANDOM not in str(refused.value)
+    monkeypatch.setenv("BOOKSTORE_ENVIRONMENT", "development")
+    assert Settings()
+
+
+def test_production_without_stripe_has_to_be_meant(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable, fit in FIT.items():
+        if not variable.startswith("STRIPE_"):
+            monkeypatch.setenv(variable, fit)
+
+    with pytest.raises(ValidationError, match="BOOKSTORE_PAYMENTS_OFF=true"):
+        Settings()
+
+    monkeypatch.setenv("BOOKSTORE_PAYMENTS_OFF", "true")
+    assert Settings()
+
+
+@pytest.mark.parametrize("text", ["*", "null", "shop.example", "https://shop.example/", "https://a.example/x"])
+def test_only_origins_are_allowed_origins(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    with pytest.raises(ValidationError, match="is no origin"):
+        _from_environment(monkeypatch, secret_key=RANDOM, cors_origins=f"https://fine.example, {text}")
 
 
 @pytest.mark.parametrize("name", ["secret_key", "mongo_url", "mongo_migrate_url", "cache_url", "broker_url"])
