@@ -1,7 +1,7 @@
-"""Makes the application with one step of the cache's protocol replaced by nothing, to see that the search finds it.
+"""Makes the application with one step of a protocol replaced by nothing, to see that the tests find it.
 
 `SABOTAGE` names what is done, comma-separated. `slow-…` only slows something down, as a busy machine would, and must
-harm nobody; `no-…` takes a step away.
+harm nobody; `no-…` and `old-…` take a step away. Those of the cache are here, those of orders in order_sabotage.py.
 """
 
 import asyncio
@@ -24,6 +24,7 @@ from app.cache.tags import Names
 from app.cache.watcher import Watcher
 from app.database import Database
 from app.main import create_app as create_intact_app
+from tests.race import order_sabotage
 
 patch = pytest.MonkeyPatch()
 
@@ -115,6 +116,7 @@ STEPS = {
     "no-lease": no_lease,
     "no-next-flight": no_next_flight,
     "no-watcher": no_watcher,
+    **order_sabotage.STEPS,
 }
 
 
