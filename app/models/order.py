@@ -45,7 +45,6 @@ class Order(Document):
     id: OrderId = Field(default_factory=lambda: OrderId(new_id(ORDER)))  # type: ignore[assignment]
     number: Annotated[str, Field(description="Short, for people")]
     user_id: UserId
-    email: Annotated[str | None, Field(description="Where to write to about it")] = None
     status: OrderStatus = OrderStatus.PENDING_PAYMENT
     payment_status: PaymentStatus = PaymentStatus.REQUIRES_PAYMENT
     lines: list[OrderLine]

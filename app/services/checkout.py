@@ -12,6 +12,7 @@ from app.errors import CartEmpty, Conflict, FieldError, InvalidInput, PaymentDec
 from app.events import Event
 from app.idempotency import Answer, Attempt, Once, Writer
 from app.ids import ORDER, OrderId, new_id, payment_id_of
+from app.models.address import SavedAddress
 from app.models.book import Book, Offer
 from app.models.cart import Cart, CartOwner
 from app.models.order import Order, OrderLine
@@ -61,7 +62,6 @@ async def place_order(
         Conflict: it costs more than one payment can be.
         PaymentDeclined: the payment method was refused; the order is there, and waits for another.
     """
-    address = _address(given)
     turns = await _refuse_early(till.writer, stock, buyer, given, once=once)
 
     async def work(attempt: Attempt) -> Order:
@@ -72,6 +72,7 @@ async def place_order(
         _require_sold(wanted, offers, named=given.items is not None)
         if not given.accept_prices:
             _require_seen_prices(wanted, offers)
+        address = given.shipping_address or await _saved_address(buyer, given, attempt)
         order = _new_order(buyer, [_line(line, offers[line.book_id]) for line in wanted], address, settings)
         await order.place(attempt.session)
         await payment_of(order).open(attempt.session)
@@ -195,7 +196,8 @@ def _new_order(buyer: Principal, lines: list[OrderLine], address: Address, setti
     )
 
 
-def _address(given: OrderInput) -> Address:
-    if given.shipping_address is not None:
-        return given.shipping_address
-    raise InvalidInput(FieldError("/address_id", "unknown_address", "You have no such address."))
+async def _saved_address(buyer: Principal, given: OrderInput, attempt: Attempt) -> Address:
+    found = await SavedAddress.owned(given.address_id or "", user_id=buyer.user_id, session=attempt.session)
+    if found is None:
+        raise InvalidInput(FieldError("/address_id", "unknown_address", "You have no such address."))
+    return found.address

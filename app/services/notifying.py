@@ -59,7 +59,7 @@ async def _address_of(order: Order) -> str | None:
     user = await User.of_id(order.user_id)
     if user is None:  # whoever deleted the account is left alone
         return None
-    return order.email or user.email
+    return user.email
 
 
 def _order_values(order: Order, *, deliver: bool) -> dict[str, Any]:

@@ -247,3 +247,21 @@ async def test_the_body_without_a_key_is_refused(customer: httpx.AsyncClient) ->
     refused = await customer.post(f"{API}/orders", json=order_body())
 
     assert (refused.status_code, refused.json()["code"]) == (400, "idempotency_key_missing")
+
+
+async def test_an_order_takes_a_copy_of_a_saved_address(
+    staff: httpx.AsyncClient, customer: httpx.AsyncClient, other_customer: httpx.AsyncClient
+) -> None:
+    book = await a_stocked_book(staff)
+    saved = await customer.post(f"{API}/users/me/addresses", json=an_address())
+    headers, chosen = key(), {"shipping_address": None, "address_id": saved.json()["id"]}
+
+    placed = await order(customer, (book, 1), headers=headers, **chosen)
+    foreign = await order(other_customer, (book, 1), **chosen)
+    await customer.delete(f"{API}/users/me/addresses/{saved.json()['id']}")
+    again = await order(customer, (book, 1), headers=headers, **chosen)
+
+    assert placed.json()["shipping_address"] == {"line2": None, "region": None, "phone": None} | an_address()
+    assert (foreign.status_code, foreign.json()["errors"][0]["code"]) == (422, "unknown_address")
+    assert (again.status_code, again.content) == (201, placed.content)
+    assert await stock(staff, book) == (10, 1)
