@@ -1,7 +1,8 @@
 """Makes the application with one step of a protocol replaced by nothing, to see that the tests find it.
 
 `SABOTAGE` names what is done, comma-separated. `slow-…` only slows something down, as a busy machine would, and must
-harm nobody; `no-…` and `old-…` take a step away. Those of the cache are here, those of orders in order_sabotage.py.
+harm nobody; `no-…` and `old-…` take a step away. Those of the cache are here, those of orders
+in order_sabotage.py, those of payments in payment_sabotage.py.
 """
 
 import asyncio
@@ -24,7 +25,7 @@ from app.cache.tags import Names
 from app.cache.watcher import Watcher
 from app.database import Database
 from app.main import create_app as create_intact_app
-from tests.race import order_sabotage
+from tests.race import order_sabotage, payment_sabotage
 
 patch = pytest.MonkeyPatch()
 
@@ -117,6 +118,7 @@ STEPS = {
     "no-next-flight": no_next_flight,
     "no-watcher": no_watcher,
     **order_sabotage.STEPS,
+    **payment_sabotage.STEPS,
 }
 
 
