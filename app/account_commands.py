@@ -1,6 +1,7 @@
 """What an operator does with accounts from a terminal: `python -m app.account_commands`."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated
@@ -10,12 +11,13 @@ import typer
 from app.cache.invalidation import Invalidator
 from app.cache.shared import SharedStore
 from app.database import Database
+from app.errors import BookstoreError
 from app.idempotency import Writer
 from app.passwords import Passwords
 from app.rate_limits import RateLimits
 from app.refresh_tokens import RefreshTokens
 from app.security import Role
-from app.services.accounts import open_session_for
+from app.services.accounts import NewAdmin, make_admin, open_session_for
 from app.services.sessions import Desk
 from app.settings import Settings
 
@@ -41,6 +43,27 @@ def token(role: Annotated[Role, typer.Option(help="Each may do what the ones bef
             return (await open_session_for(desk, role)).access_token
 
     typer.echo(asyncio.run(made()))
+
+
+@commands.command("create-admin")
+def create_admin(
+    email: Annotated[str, typer.Argument(help="Whose account it is; an account with this address becomes one.")],
+    password: Annotated[
+        str | None, typer.Option(envvar="BOOKSTORE_ADMIN_PASSWORD", help="Generated and printed where none is given.")
+    ] = None,
+) -> None:
+    """Make an administrator, or make one of somebody who has an account."""
+
+    async def made() -> NewAdmin:
+        async with _desk() as desk:
+            return await make_admin(desk, email, password=password)
+
+    try:
+        admin = asyncio.run(made())
+    except BookstoreError as error:
+        typer.echo(error.detail, err=True)
+        raise typer.Exit(1) from error
+    typer.echo(json.dumps({"id": admin.user.id, "username": admin.user.username, "password": admin.generated}))
 
 
 @commands.callback()

@@ -145,8 +145,9 @@ _KeyHeader = Annotated[str | None, _key_header()]
 _NeededKeyHeader = Annotated[str | None, _key_header(**{NEEDED: True})]
 
 
-async def _sent(request: Request, shop: Resources, key: str) -> SentKey:
-    body = await request.body()
+def _sent(request: Request, shop: Resources, key: str) -> SentKey:
+    # As the gate read it: of a form the framework leaves nothing to read again.
+    body: bytes = request.scope["state"]["body"]
     is_json = body and not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
     canonical = orjson.dumps(orjson.loads(body), option=orjson.OPT_SORT_KEYS) if is_json else body
     target = f"{key}\n{request.method} {request.url.path}?{request.url.query}\n".encode()
@@ -156,7 +157,7 @@ async def _sent(request: Request, shop: Resources, key: str) -> SentKey:
 
 
 async def _sent_key(request: Request, shop: Shop, key: _KeyHeader = None) -> SentKey | None:
-    return await _sent(request, shop, key) if key is not None else None
+    return _sent(request, shop, key) if key is not None else None
 
 
 AnyonesKey = Annotated[SentKey | None, Depends(_sent_key)]
@@ -182,7 +183,7 @@ CartKey = Annotated[Claim | None, Depends(_cart_claim)]
 async def _needed_claim(request: Request, shop: Shop, user: CurrentUser, key: _NeededKeyHeader = None) -> Claim:
     if key is None:
         raise IdempotencyKeyMissing("Send an Idempotency-Key: this must not happen twice.")
-    return (await _sent(request, shop, key)).of(user.user_id)
+    return _sent(request, shop, key).of(user.user_id)
 
 
 NeededKey = Annotated[Claim, Depends(_needed_claim)]

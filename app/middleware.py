@@ -130,6 +130,7 @@ async def _checked_body(visit: _Visit, receive: Receive) -> Receive | None:
     if fault is not None:
         await visit.refuse(*fault, receive)
         return None
+    visit.scope["state"]["body"] = body
     return _replay(body, receive)
 
 

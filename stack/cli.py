@@ -23,7 +23,7 @@ from stack.profile import default_profile
 from stack.references import write_references
 from stack.running import Stack
 from stack.testing import run_tests
-from stack.tokens import access_token
+from stack.tokens import access_token, make_admin
 from stack.up import bring_up
 
 
@@ -57,7 +57,10 @@ cli = typer.Typer(
   ./bookstore test                    all tests, on databases of their own""",
 )
 
+admin = typer.Typer(name="admin", no_args_is_help=True, help="Say who runs the shop.")
+
 cli.command()(audit)
+cli.add_typer(admin)
 cli.add_typer(demo)
 cli.add_typer(bench)
 
@@ -198,6 +201,22 @@ def mail(
     ./bookstore mail 3 --html > /tmp/3.html
     """
     show_mail(mails_in(default_profile().mails), number=number, as_json=as_json, html=html)
+
+
+@admin.command("create")
+def create_admin(
+    email: Annotated[str, typer.Argument(help="Whose account it is; who has one already becomes an administrator.")],
+    ask: Annotated[bool, typer.Option("--ask", help="Ask for the password; else one is made up.")] = False,  # noqa: FBT002  Typer's shape
+) -> None:
+    """Make an administrator.
+
+    ./bookstore admin create ada@example.com
+    """
+    password = typer.prompt("Password", hide_input=True, confirmation_prompt=True) if ask else None
+    made = make_admin(_stack(), email, password=password)
+    console.print(f"{email} is an administrator, with the username {made['username']}.", highlight=False)
+    if made["password"]:
+        console.print(f"Password: {made['password']}", markup=False, highlight=False)
 
 
 @cli.command()

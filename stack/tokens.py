@@ -1,8 +1,10 @@
-"""Makes access tokens for trying things out: each of somebody new, in a session of the running system."""
+"""Makes accounts in the running system: tokens of somebody new for trying things out, and administrators."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Mapping
+from typing import Any
 
 from stack.environment import inherited_environment
 from stack.errors import StackError
@@ -22,15 +24,31 @@ def minted_token(environment: Mapping[str, str], *, role: str, seconds: int = 90
     Raises:
         StackError: its database doesn't let us.
     """
+    return _ask({**environment, "BOOKSTORE_ACCESS_TOKEN_SECONDS": str(seconds)}, "token", "--role", role)
+
+
+def make_admin(stack: Stack, email: str, *, password: str | None) -> dict[str, Any]:
+    """Make an administrator: `{"id", "username", "password"}`, the last where one was made up.
+
+    Raises:
+        StackError: that is no e-mail address, or the password is no good.
+    """
+    # In the environment, where other users of this machine don't see it as they would see an argument.
+    secret = {"BOOKSTORE_ADMIN_PASSWORD": password} if password else {}
+    made: dict[str, Any] = json.loads(_ask({**stack.environment, **secret}, "create-admin", email))
+    return made
+
+
+def _ask(environment: Mapping[str, str], *command: str) -> str:
     # In a process of its own: Beanie binds the models of a process to one database.
     done = subprocess.run(
-        [sys.executable, "-m", "app.account_commands", "token", "--role", role],
-        env={**inherited_environment(), **environment, "BOOKSTORE_ACCESS_TOKEN_SECONDS": str(seconds)},
+        [sys.executable, "-m", "app.account_commands", *command],
+        env={**inherited_environment(), **environment},
         capture_output=True,
         text=True,
         timeout=_SECONDS,
         check=False,
     )
     if done.returncode != 0:
-        raise StackError(f"no token could be made: {done.stderr.strip()[-500:]}")
+        raise StackError(done.stderr.strip()[-500:] or "it failed without a word")
     return done.stdout.strip()

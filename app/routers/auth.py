@@ -94,14 +94,14 @@ async def verify_email(body: Confirmation, shop: Shop, key: AnyonesKey) -> Respo
     return response_of(await confirming.verify_email(shop.desk, token, once=_silently(key, f"letter {token}")))
 
 
-@router.post("/email/resend", status_code=202, responses=_SIGNED_IN)
+@router.post("/email/resend", status_code=202, response_class=Response, responses=_SIGNED_IN)
 async def resend_confirmation(shop: Shop, user: CurrentUser, sender: Sender, key: IdempotencyKey) -> Response:
     """Have the letter sent again that asks to confirm your address."""
     once = Once[None](key, lambda _: nothing(status=202))
     return response_of(await confirming.send_again(shop.desk, user.user_id, device=sender, once=once))
 
 
-@router.post("/password/forgot", status_code=202, responses=_OPEN)
+@router.post("/password/forgot", status_code=202, response_class=Response, responses=_OPEN)
 async def forget_password(body: ForgottenPassword, shop: Shop, sender: Sender, key: AnyonesKey) -> Response:
     """Have a letter sent that lets its reader set a new password. The answer is the same whoever has the address."""
     once = _silently(key, f"forgotten {folded(body.email)}", status=202)

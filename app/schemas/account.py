@@ -60,7 +60,7 @@ class SignIn(BaseModel):
 class PasswordGrant(BaseModel):
     """The form of OAuth 2's password flow (RFC 6749, section 4.3.2); scopes and clients mean nothing here."""
 
-    grant_type: Literal["password"] | None = None
+    grant_type: Literal["password"] = "password"
     username: Login
     password: Password
     scope: Annotated[str, Field(max_length=1024)] = ""

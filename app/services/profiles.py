@@ -111,7 +111,9 @@ async def _prove(desk: Desk, user: User, given: Profile, *, asked_by: Principal,
     if asked_by.user_id != user.id:
         return True
     if given.current_password is None:
-        raise InvalidInput(FieldError("/current_password", "missing", "is needed to change the e-mail address"))
+        raise InvalidInput(
+            FieldError("/current_password", "current_password_needed", "is needed to change the e-mail address")
+        )
     await check_own_password(desk, user, given.current_password.get_secret_value(), device=device)
     return True
 

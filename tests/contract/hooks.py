@@ -16,7 +16,15 @@ STATEFUL_FIELDS: Final = frozenset({"unknown_category", "cycle", "too_deep", "bo
 """The same for single fields: it depends on which categories, books and addresses there are."""
 
 RELATED_FIELDS: Final = frozenset(
-    {"isbn_mismatch", "range_empty", "slug_needed", "book_twice", "password_mismatch", "password_personal"}
+    {
+        "isbn_mismatch",
+        "range_empty",
+        "slug_needed",
+        "book_twice",
+        "password_mismatch",
+        "password_personal",
+        "current_password_needed",
+    }
 )
 """Two fields that don't go together; JSON Schema can't relate them."""
 
