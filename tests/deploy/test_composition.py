@@ -129,3 +129,19 @@ def test_only_what_the_image_needs_is_sent_to_the_engine() -> None:
     # then
     assert lines[1] == "*"
     assert all(any(line.removeprefix("!").startswith(path) for line in lines) for path in copied)
+
+
+def test_with_stripe_only_those_who_ask_it_get_a_way_out() -> None:
+    # given
+    added = yaml.safe_load((REPOSITORY / "docker-compose.stripe.yml").read_text(encoding="utf-8"))
+    # then
+    assert set(added["services"]) <= set(SERVICES)
+    assert {name for name, service in added["services"].items() if "outside" in service["networks"]} == {
+        "api-1", "api-2", "api-3", "worker",
+    }  # fmt: skip
+    for service in added["services"].values():
+        assert service["environment"]["BOOKSTORE_PAYMENTS_OFF"] == "false"
+        assert {name for name in service["environment"] if name.startswith("STRIPE")} == {
+            "STRIPE_API_KEY_FILE", "STRIPE_WEBHOOK_SECRET_FILE",
+        }  # fmt: skip
+        assert set(service["secrets"]) == set(added["secrets"])
