@@ -21,7 +21,8 @@ async def _nobody(_: Database, __: OutboxEvent) -> None:
 async def _settle_payment(_: Database, event: OutboxEvent) -> None:
     # An order may end before anybody began to pay it.
     if await Payment.of_id(event.subject) is not None:
-        await settle(runtime.till(), event.subject)
+        refunded = "refund" in str(event.data.get("notice", ""))
+        await settle(runtime.till(), event.subject, refunds_too=refunded)
 
 
 def consumers(settings: Settings) -> Mapping[str, Consumer]:

@@ -56,6 +56,7 @@ class Refund(Document):
             partialFilterExpression={"cause": {"$type": "string"}},
             name="one_of_each_cause",
         ),
+        IndexModel("gateway_id", unique=True, partialFilterExpression={"gateway_id": {"$type": "string"}}),
         IndexModel("claim", unique=True, partialFilterExpression={"claim": {"$type": "string"}}),
         IndexModel("free_at", partialFilterExpression={"status": RefundState.PENDING.value}),
     ]
@@ -75,9 +76,9 @@ class Refund(Document):
         return await cls.find_one({"_id": refund_id}, session=session)
 
     @classmethod
-    async def of_claim(cls, claim: str, session: AsyncClientSession) -> "Refund | None":
-        """Return what was promised under an idempotency key."""
-        return await cls.find_one({"claim": claim}, session=session)
+    async def of_gateway(cls, gateway_id: str) -> "Refund | None":
+        """Return what the gateway knows by this id."""
+        return await cls.find_one({"gateway_id": gateway_id})
 
     @classmethod
     async def of_cause(cls, payment_id: str, cause: str, session: AsyncClientSession) -> "Refund | None":

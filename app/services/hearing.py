@@ -28,7 +28,7 @@ async def hear(till: Till, body: bytes, *, signature: str | None) -> None:
     async def work(attempt: Attempt) -> None:
         await received.receive(attempt.session)
         if payment is not None:
-            unsettled = Event("payment.unsettled", payment.id, {"notice": notice.id})
+            unsettled = Event("payment.unsettled", payment.id, {"notice": notice.kind})
             await OutboxEvent.add(unsettled, session=attempt.session)
 
     try:

@@ -14,7 +14,7 @@ from app.order_states import OrderStatus
 from app.payments.gateway import Intent, IntentStatus, RequestRefused
 from app.payments.till import Till
 from app.services import fulfilment
-from app.services.refunding import give_back
+from app.services.refunding import adopt, give_back
 from app.telemetry import logger
 
 ASK_EVERY: Final = timedelta(seconds=30)
@@ -143,8 +143,10 @@ async def apply_intent(till: Till, payment: Payment, intent: Intent) -> None:
     await till.commit(work)
 
 
-async def settle(till: Till, payment_id: str, intent: Intent | None = None) -> Payment:
+async def settle(till: Till, payment_id: str, intent: Intent | None = None, *, refunds_too: bool = False) -> Payment:
     """Bring the gateway, the payment and the order to agreement, and return the payment as it is then.
+
+    With `refunds_too`, what somebody gave back at the gateway itself is entered as well.
 
     An order that ended is called off at the gateway; what came too late, or for a cancelled order, is given back.
     Runs for each notice of the gateway, each `verify`, and from the reconciler; twice, or at once, does no harm.
@@ -156,6 +158,8 @@ async def settle(till: Till, payment_id: str, intent: Intent | None = None) -> P
     payment = await _known(payment_id)
     if payment.status in OPEN:
         await _ask(till, payment, intent)
+    if refunds_too and (payment := await _known(payment_id)).captured:
+        await adopt(till, payment)
     order = await Order.of_id(payment.order_id)
     await give_back(till, payment_id, due=order is not None and order.refund_due > 0)
     payment = await _known(payment_id)

@@ -1,5 +1,6 @@
 """Gives money back: promised within what was taken, asked of the gateway once, and then entered."""
 
+from functools import partial
 from typing import Final
 
 from pymongo.errors import DuplicateKeyError
@@ -19,6 +20,7 @@ ORDER_ENDED: Final = "order_ended"
 """The cause of the refund that an order gets which was paid and won't be delivered."""
 
 _SHOP: Final = "shop"
+_GATEWAY: Final = "gateway"
 
 
 async def promise(
@@ -108,6 +110,33 @@ async def found(refund_id: str) -> Refund:
     return refund
 
 
+async def adopt(till: Till, payment: Payment) -> None:
+    """Enter what was given back at the gateway itself, in its dashboard, without us: once each.
+
+    Raises:
+        PaymentGatewayUnavailable: nothing is known.
+    """
+    assert payment.intent_id is not None
+    for given in await till.gateway.refunds_of(payment.intent_id):
+        if given.status is not RefundStatus.FAILED and await Refund.of_gateway(given.id) is None:
+            try:
+                await till.commit(partial(_adopt, payment, given))
+            except DuplicateKeyError:
+                continue  # another process did
+            except RefundExceedsCaptured:
+                logger.error("a refund of the gateway's own doesn't fit", extra={"refund": given.id})
+
+
+async def _adopt(payment: Payment, given: GatewayRefund, attempt: Attempt) -> None:
+    if given.refund_id is not None and await Refund.of_id(given.refund_id, attempt.session) is not None:
+        return  # ours, and on its way
+    refund = await promise(
+        payment, amount=given.amount, actor=_GATEWAY, attempt=attempt, cause=f"{_GATEWAY} {given.id}",
+        reason="Given back at the payment provider.",
+    )  # fmt: skip
+    await _settle(refund, given, attempt)
+
+
 async def _given(till: Till, refund: Refund, intent_id: str) -> GatewayRefund:
     if refund.attempts > 1:
         for one in await till.gateway.refunds_of(intent_id):
@@ -117,33 +146,31 @@ async def _given(till: Till, refund: Refund, intent_id: str) -> GatewayRefund:
 
 
 async def _enter(till: Till, refund: Refund, given: GatewayRefund | None) -> None:
+    await till.commit(partial(_settle, refund, given))
+
+
+async def _settle(refund: Refund, given: GatewayRefund | None, attempt: Attempt) -> None:
+    session, moment = attempt.session, clock.now()
     succeeded = given is not None and given.status is not RefundStatus.FAILED
     state = RefundState.SUCCEEDED if succeeded else RefundState.FAILED
-
-    async def work(attempt: Attempt) -> None:
-        session, moment = attempt.session, clock.now()
-        gateway_id = given.id if given is not None else None
-        if not await Refund.settle(refund.id, state, gateway_id=gateway_id, at=moment, session=session):
-            return
-        if not succeeded:
-            await Payment.disclaim(refund.payment_id, refund.amount, at=moment, session=session)
-            return
-        payment = await Payment.give_back(refund.payment_id, refund.amount, at=moment, session=session)
-        await LedgerEntry(
-            source=refund.id,
-            debit=Account.SALES,
-            credit=Account.GATEWAY,
-            amount=refund.amount,
-            currency=refund.currency,
-            payment_id=refund.payment_id,
-            order_id=refund.order_id,
-            at=moment,
-        ).post(session)
-        await fulfilment.settle_refunded(
-            refund.order_id, refunded=payment.refunded, attempt=attempt, reason=refund.reason
-        )
-
-    await till.commit(work)
+    gateway_id = given.id if given is not None else None
+    if not await Refund.settle(refund.id, state, gateway_id=gateway_id, at=moment, session=session):
+        return
+    if not succeeded:
+        await Payment.disclaim(refund.payment_id, refund.amount, at=moment, session=session)
+        return
+    payment = await Payment.give_back(refund.payment_id, refund.amount, at=moment, session=session)
+    await LedgerEntry(
+        source=refund.id,
+        debit=Account.SALES,
+        credit=Account.GATEWAY,
+        amount=refund.amount,
+        currency=refund.currency,
+        payment_id=refund.payment_id,
+        order_id=refund.order_id,
+        at=moment,
+    ).post(session)
+    await fulfilment.settle_refunded(refund.order_id, refunded=payment.refunded, attempt=attempt, reason=refund.reason)
 
 
 async def _promise_the_rest(till: Till, payment_id: str) -> None:

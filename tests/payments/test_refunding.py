@@ -137,3 +137,28 @@ async def test_an_order_says_what_went_back(till: Till, staff: httpx.AsyncClient
     now = await order_now(order)
 
     assert (now.captured, now.refunded, now.payment_status.value) == (TOTAL, 1, "partially_refunded")
+
+
+async def test_what_was_given_back_at_the_gateway_itself_is_entered_once(
+    till: Till, shop: Resources, staff: httpx.AsyncClient
+) -> None:
+    # given: in the gateway's dashboard, beside a refund of ours
+    order = await an_order(till, staff)
+    payment = await paid(till, order.id)
+    assert payment.intent_id is not None
+    await refunding.perform(till, (await promised(till, payment, 100)).id)
+    await till.gateway.refund(payment.intent_id, refund_id=new_id("by_hand"), amount=250)
+
+    # when
+    await asyncio.gather(*(settle(till, payment.id, refunds_too=True) for _ in range(5)))
+
+    # then
+    found = await Payment.of_id(payment.id)
+    assert found is not None
+    assert (found.claimed, found.refunded) == (350, 350)
+    assert (await books(shop))["gateway", "sales"] == 350
+    assert sorted((row["amount"], row["actor"]) for row in await rows(shop, "refunds")) == [
+        (100, "test"),
+        (250, "gateway"),
+    ]
+    assert (await order_now(order)).refunded == 350
