@@ -57,7 +57,9 @@ class Settings(BaseSettings):
 
     cache_url: SecretStr = Field(SecretStr("redis://127.0.0.1:6481/0"), description="Redis for cached answers")
     cache_url_file: Path | None = Field(None, description="A file that holds `BOOKSTORE_CACHE_URL`")
-    broker_url: SecretStr = Field(SecretStr("redis://127.0.0.1:6482/0"), description="Celery's broker")
+    broker_url: SecretStr = Field(
+        SecretStr("redis://127.0.0.1:6482/0"), description="Celery's broker: Redis, or RabbitMQ (`amqp://…`)"
+    )
     broker_url_file: Path | None = Field(None, description="A file that holds `BOOKSTORE_BROKER_URL`")
     smtp_url: SecretStr = Field(
         SecretStr("smtp://127.0.0.1:8025"),

@@ -1,5 +1,7 @@
 """Configures Celery: late acknowledgement, bounded times, and a broker that may die without blocking anybody."""
 
+from typing import Final
+
 from celery import Celery
 from celery.signals import setup_logging, worker_process_init, worker_process_shutdown
 
@@ -10,7 +12,21 @@ from workers.schedule import SCHEDULE
 
 settings = Settings()
 
-celery_app = Celery("bookstore", broker=settings.broker_url.get_secret_value(), include=["workers.tasks"])
+
+def transport_options(broker_url: str) -> dict[str, object]:
+    """Return what this kind of broker has to be told.
+
+    RabbitMQ gives a dead worker's task to another by itself, and confirms what it took. Redis does neither: there a
+    task that nobody acknowledged comes back after a minute.
+    """
+    if broker_url.startswith(("amqp://", "amqps://")):
+        return {"confirm_publish": True}
+    return {"visibility_timeout": 60, "socket_timeout": 5, "socket_connect_timeout": 2}
+
+
+_BROKER: Final = settings.broker_url.get_secret_value()
+
+celery_app = Celery("bookstore", broker=_BROKER, include=["workers.tasks"])
 celery_app.conf.update(
     task_acks_late=True,
     task_reject_on_worker_lost=True,
@@ -21,7 +37,7 @@ celery_app.conf.update(
     worker_prefetch_multiplier=1,
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
-    broker_transport_options={"visibility_timeout": 60, "socket_timeout": 5, "socket_connect_timeout": 2},
+    broker_transport_options=transport_options(_BROKER),
     timezone="UTC",
     beat_schedule=SCHEDULE,
     beat_max_loop_interval=5,

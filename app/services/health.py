@@ -2,6 +2,7 @@
 
 import asyncio
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 from pymongo.errors import PyMongoError
@@ -51,7 +52,7 @@ async def status_of(settings: Settings, database: Database) -> Status:
     primary, cache, broker, events = await asyncio.gather(
         ping(database, seconds=_PATIENCE_SECONDS),
         _redis_answers(settings.cache_url.get_secret_value()),
-        _redis_answers(settings.broker_url.get_secret_value()),
+        _broker_answers(settings.broker_url.get_secret_value()),
         _events(),
     )
     return Status(
@@ -69,7 +70,7 @@ async def status_of(settings: Settings, database: Database) -> Status:
                 works="everything" if cache else "everything; reads go to MongoDB and are slower",
             ),
             Dependency(
-                name="redis-broker",
+                name="rabbitmq-broker" if _is_amqp(settings.broker_url.get_secret_value()) else "redis-broker",
                 state="up" if broker else "down",
                 works="everything" if broker else "everything but background work, which waits",
             ),
@@ -84,6 +85,26 @@ async def _events() -> Events | None:
             return Events.model_validate(await OutboxEvent.backlog(at_most=COUNTED_UP_TO))
     except (PyMongoError, TimeoutError):
         return None
+
+
+def _is_amqp(url: str) -> bool:
+    return url.startswith(("amqp://", "amqps://"))
+
+
+async def _broker_answers(url: str) -> bool:
+    return await (_listens(url) if _is_amqp(url) else _redis_answers(url))
+
+
+async def _listens(url: str) -> bool:
+    address = urlsplit(url)
+    port = address.port or (5671 if address.scheme == "amqps" else 5672)
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            _, writer = await asyncio.open_connection(address.hostname, port)
+            writer.close()
+    except (OSError, TimeoutError):
+        return False
+    return True
 
 
 async def _redis_answers(url: str) -> bool:

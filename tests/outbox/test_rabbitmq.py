@@ -1,0 +1,169 @@
+"""Delivers events over RabbitMQ, as `BOOKSTORE_BROKER_URL=amqp://…` asks for: a real server from Debian's package."""
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+from pymongo.asynchronous.client_session import AsyncClientSession
+
+from app.events import Event
+from app.ids import new_id
+from app.lifespan import Resources
+from app.models.outbox_event import OutboxEvent
+from app.services.health import status_of
+from app.settings import Settings
+from stack.environment import inherited_environment
+from tests.haproxy.edge import free_port
+
+PROGRAMS = Path("/usr/lib/rabbitmq/bin")
+PATIENCE = 120.0
+
+
+class Rabbit:
+    """A RabbitMQ with a folder, ports and name registry of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self.url = f"amqp://guest:guest@127.0.0.1:{self.port}//"
+        self._registry = str(free_port())
+        self._environment = {
+            "PATH": f"{PROGRAMS}:/usr/sbin:{os.environ['PATH']}",
+            "HOME": str(folder),
+            "RABBITMQ_NODENAME": f"test{self.port}@localhost",
+            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODE_PORT": str(self.port),
+            "RABBITMQ_DIST_PORT": str(free_port()),
+            "RABBITMQ_MNESIA_BASE": str(folder / "data"),
+            "RABBITMQ_LOG_BASE": str(folder / "logs"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "plugins"),
+            "ERL_EPMD_PORT": self._registry,
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+        }
+        self._log = folder / "server.log"
+
+    def start(self) -> None:
+        with self._log.open("ab") as log:
+            self._server = subprocess.Popen(
+                [PROGRAMS / "rabbitmq-server"], env=self._environment, stdout=log, stderr=log, start_new_session=True
+            )
+
+    def kill(self) -> None:
+        os.killpg(self._server.pid, signal.SIGKILL)
+        self._server.wait()
+
+    def close(self) -> None:
+        self.kill()
+        subprocess.run(["epmd", "-port", self._registry, "-kill"], capture_output=True, check=False)
+
+    async def answers(self) -> None:
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                try:
+                    reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+                    writer.write(b"AMQP\x00\x00\x09\x01")
+                    if await reader.read(1):
+                        writer.close()
+                        return
+                    writer.close()
+                except OSError:
+                    pass
+                await asyncio.sleep(0.2)
+
+
+@pytest.fixture
+async def rabbit(tmp_path: Path) -> AsyncIterator[Rabbit]:
+    if not (PROGRAMS / "rabbitmq-server").exists() or shutil.which("epmd") is None:
+        pytest.skip(
+            "RabbitMQ isn't installed; on Debian: sudo apt-get install -y --no-install-recommends rabbitmq-server"
+        )
+    server = Rabbit(tmp_path)
+    server.start()
+    try:
+        await server.answers()
+        yield server
+    finally:
+        server.close()
+
+
+@contextmanager
+def process(settings: Settings, broker: str, log: Path, *command: str) -> Iterator[None]:
+    environment = {
+        **inherited_environment(),
+        "BOOKSTORE_BROKER_URL": broker,
+        "BOOKSTORE_MONGO_DATABASE": settings.mongo_database,
+        "BOOKSTORE_PROCESS_NAME": "rabbit",
+    }
+    with log.open("ab") as output:
+        running = subprocess.Popen(
+            [sys.executable, "-m", *command], env=environment, stdout=output, stderr=output, start_new_session=True
+        )
+    try:
+        yield
+    finally:
+        running.terminate()
+        try:
+            running.wait(30)
+        except subprocess.TimeoutExpired:
+            os.killpg(running.pid, signal.SIGKILL)
+            running.wait()
+
+
+async def written_down(shop: Resources) -> str:
+    async def transaction(session: AsyncClientSession) -> str:
+        subject = new_id("ord")
+        return await OutboxEvent.add(Event("order.placed", subject, {"order_id": subject}), session=session)
+
+    return await shop.database.run_in_transaction(transaction)
+
+
+async def until_delivered(event_id: str) -> OutboxEvent:
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            event = await OutboxEvent.find_one({"_id": event_id})
+            assert event is not None
+            if event.state == "delivered":
+                return event
+            await asyncio.sleep(0.1)
+
+
+async def test_events_are_delivered_over_rabbitmq_also_after_it_was_killed(
+    rabbit: Rabbit, shop: Resources, settings: Settings, tmp_path: Path
+) -> None:
+    worker = ("celery", "-A", "workers.celery_app", "worker", "--concurrency", "1", "--loglevel", "info")
+    with (
+        process(settings, rabbit.url, tmp_path / "worker.log", *worker),
+        process(settings, rabbit.url, tmp_path / "relay.log", "workers.outbox_relay"),
+    ):
+        # when
+        first = await until_delivered(await written_down(shop))
+
+        # then
+        assert (first.attempts, first.error) == (1, None)
+        assert "amqp://" in (tmp_path / "worker.log").read_text()
+
+        # when: it dies with everything that it knows of queues, and events go on
+        rabbit.kill()
+        waiting = await written_down(shop)
+        rabbit.start()
+        await rabbit.answers()
+
+        # then
+        assert (await until_delivered(waiting)).error is None
+
+
+async def test_the_state_of_things_knows_rabbitmq(rabbit: Rabbit, shop: Resources, settings: Settings) -> None:
+    async def state(url: str) -> tuple[str, str]:
+        asked = settings.model_copy(update={"broker_url": SecretStr(url)})
+        [broker] = [one for one in (await status_of(asked, shop.database)).dependencies if "broker" in one.name]
+        return broker.name, broker.state
+
+    assert await state(rabbit.url) == ("rabbitmq-broker", "up")
+    assert await state("amqp://guest:guest@127.0.0.1:9//") == ("rabbitmq-broker", "down")
