@@ -21,6 +21,7 @@ bench = typer.Typer(
   ./bookstore bench footprint            memory, and time to start
   ./bookstore bench drivers              PyMongo Async + Beanie 2 beside Motor + Beanie 1
   ./bookstore bench staleness            100,000 reads beside writes: none may be stale
+  ./bookstore bench checkout             orders beside a bare loop of the same writes
   ./bookstore bench faults               what clients notice when parts die, against the exact bars
 
 Every system is one of its own, beside `up`; imported books are kept for the next run.""",
@@ -99,6 +100,19 @@ def staleness(
     report = never_stale(reads=reads, command=_command())
     _publish(report, json)
     raise typer.Exit(0 if all(bar.reached for bar in report.bars) else 1)
+
+
+@bench.command()
+def checkout(
+    seconds: Seconds = 5,
+    rounds: Rounds = 3,
+    books: Annotated[list[int] | None, typer.Option("--books", min=1000, help="A size; repeat for several.")] = None,
+    json: Json = None,
+) -> None:
+    """Orders a second, spread and on one hot title, beside the same writes by themselves; also as the shop grows."""
+    from bench.checkout import checkout as measure  # noqa: PLC0415  each command loads what it needs
+
+    _publish(measure(seconds=seconds, rounds=rounds, sizes=books or [10_000, 100_000], command=_command()), json)
 
 
 @bench.command()

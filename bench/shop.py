@@ -118,12 +118,17 @@ class Shop:
 
 @contextmanager
 def open_shop(
-    catalogue: Catalogue, *, replicas: int = 3, environment: dict[str, str] | None = None, folder: Path | None = None
+    catalogue: Catalogue,
+    *,
+    replicas: int = 3,
+    environment: dict[str, str] | None = None,
+    folder: Path | None = None,
+    parts: tuple[str, ...] = PARTS,
 ) -> Iterator[Shop]:
     """Start a system whose database holds the catalogue; an import that was cut short goes on where it stopped."""
     home = folder or state_folder() / f"bench-{catalogue.name}-{replicas}"
     profile = replace(
-        _profile(home, replicas=replicas), parts=PARTS, starter_books=False, extra_environment=environment or {}
+        _profile(home, replicas=replicas), parts=parts, starter_books=False, extra_environment=environment or {}
     )
     with Progress() as progress, running_stack(profile, listener=progress.show) as stack:
         progress.close()

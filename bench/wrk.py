@@ -38,15 +38,17 @@ def write_requests(file: Path, asked: Iterable[Asked]) -> Path:
     return file
 
 
-def run_wrk(url: str, requests: Path, *, seconds: float, connections: int, threads: int) -> Sample:
-    """Send the requests for so long.
+def run_wrk(
+    url: str, requests: Path, *, seconds: float, connections: int, threads: int, script: Path = _SCRIPT
+) -> Sample:
+    """Send the requests for so long, as the script reads them.
 
     Raises:
         StackError: wrk didn't run.
     """
     command = [
         "wrk", f"-t{threads}", f"-c{connections}", f"-d{max(round(seconds), 1)}s", "--latency",
-        "-s", str(_SCRIPT), url, "--", str(requests),
+        "-s", str(script), url, "--", str(requests),
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     results = [line.removeprefix(_RESULT) for line in done.stdout.splitlines() if line.startswith(_RESULT)]
