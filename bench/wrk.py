@@ -47,7 +47,7 @@ def run_wrk(
         StackError: wrk didn't run.
     """
     command = [
-        "wrk", f"-t{threads}", f"-c{connections}", f"-d{max(round(seconds), 1)}s", "--latency",
+        "wrk", f"-t{threads}", f"-c{connections}", f"-d{max(round(seconds), 1)}s", "--timeout=15s", "--latency",
         "-s", str(script), url, "--", str(requests),
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -69,8 +69,11 @@ class OutboxEvent(Document):
     ]
 
     @classmethod
-    async def add(cls, event: Event, *, session: AsyncClientSession) -> EventId:
-        """Write the event down in the caller's transaction; when that commits it is delivered, at least once."""
+    async def add(cls, event: Event, *, session: AsyncClientSession, awaited: bool = True) -> EventId:
+        """Write the event down in the caller's transaction; when that commits it is delivered, at least once.
+
+        One that isn't `awaited` by anybody is only recorded: no worker is rung for.
+        """
         moment = clock.now()
         event_id = EventId(new_id(EVENT))
         row = {
@@ -85,7 +88,8 @@ class OutboxEvent(Document):
             "error": None,
             "delivered_at": None,
         }
-        await cls.get_pymongo_collection().insert_one(row | _WAITING, session=session)
+        heard = {"state": OutboxState.DELIVERED.value, "delivered_at": moment}
+        await cls.get_pymongo_collection().insert_one(row | (_WAITING if awaited else heard), session=session)
         return event_id
 
     @classmethod

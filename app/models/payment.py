@@ -104,13 +104,16 @@ class Payment(Document):
         return found
 
     @classmethod
-    async def attach_intent(cls, payment_id: str, *, intent_id: str, client_secret: str | None, at: datetime) -> bool:
-        """Note the intent that was made, unless the payment has one or is called off: the first one counts."""
-        done = await cls.get_pymongo_collection().update_one(
+    async def attach_intent(
+        cls, payment_id: str, *, intent_id: str, client_secret: str | None, at: datetime
+    ) -> "Payment | None":
+        """Note the intent that was made; the first one counts. None where the payment has one, or is called off."""
+        found = await cls.get_pymongo_collection().find_one_and_update(
             {"_id": payment_id, "intent_id": None, **_OPEN},
             {"$set": {"intent_id": intent_id, "client_secret": client_secret, "updated_at": at}},
+            return_document=ReturnDocument.AFTER,
         )
-        return done.modified_count == 1
+        return cls.model_validate(found) if found else None
 
     @classmethod
     async def capture(cls, payment_id: str, amount: int, *, at: datetime, session: AsyncClientSession) -> int:

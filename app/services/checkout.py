@@ -25,7 +25,7 @@ from app.payments.till import Till
 from app.schemas.address import Address
 from app.schemas.order import OrderInput
 from app.security import Principal
-from app.services.orders import order_as_it_is
+from app.services.orders import order_as_it_is, order_view
 from app.services.paying import pay_order, payment_of
 from app.services.shelf import Move, insufficient, move_copies, turn_at
 from app.services.stock_reads import StockReads
@@ -64,6 +64,8 @@ async def place_order(
     """
     turns = await _refuse_early(till.writer, stock, buyer, given, once=once)
 
+    mine: list[Order] = []
+
     async def work(attempt: Attempt) -> Order:
         wanted = await _wanted(buyer, given, attempt)
         if not wanted:
@@ -78,23 +80,30 @@ async def place_order(
         await payment_of(order).open(attempt.session)
         if given.items is None:
             await Cart.empty(buyer.user_id, at=order.created_at, session=attempt.session)
-        await OutboxEvent.add(Event("order.placed", order.id, {"order_id": order.id}), session=attempt.session)
+        placed = Event("order.placed", order.id, {"order_id": order.id})
+        await OutboxEvent.add(placed, session=attempt.session, awaited=False)
         # Last, since everybody who wants the same title waits for it.
         await move_copies(Move.HOLD, order, actor=buyer.user_id, at=order.created_at, attempt=attempt)
+        mine[:] = [order]
         return order
 
     answer = await once.perform(till.writer, work, in_turn=turns)
     if answer.unfinished is None:
         return answer
-    payment = await _start_payment(till, answer.unfinished, given, once=once)
+    placed = mine[0] if mine and not answer.replayed else None
+    payment = await _start_payment(till, answer.unfinished, given, once=once, placed=placed)
+    if placed is not None and given.payment_method is None:
+        return await once.finish(answer, body_of(order_view(placed, payment)))
     return await once.finish(answer, body_of(await order_as_it_is(answer.unfinished, payment, viewer=buyer)))
 
 
-async def _start_payment(till: Till, order_id: str, given: OrderInput, *, once: Once[Order]) -> Payment | None:
+async def _start_payment(
+    till: Till, order_id: str, given: OrderInput, *, once: Once[Order], placed: Order | None
+) -> Payment | None:
     # The key's own name: sent again, the same request is the same attempt to pay.
     attempt = once.claim.id if once.claim else order_id
     try:
-        return await pay_order(till, order_id, payment_method=given.payment_method, attempt=attempt)
+        return await pay_order(till, order_id, payment_method=given.payment_method, attempt=attempt, placed=placed)
     except PaymentDeclined as error:
         raise PaymentDeclined(error.detail, **{**error.data, "order_id": order_id}) from error
 

@@ -41,8 +41,10 @@ def payment_of(order: Order) -> Payment:
     )
 
 
-async def start_payment(till: Till, order: Order) -> Payment:
+async def start_payment(till: Till, order: Order, known: Payment | None = None) -> Payment:
     """Make the order's one payment ready to be paid, at the gateway too. Running it twice gives the same payment.
+
+    `known` is the order's payment, where the caller has just written it down.
 
     The payment is in the database before the gateway is asked. Where the answer is lost, the next one asks again with
     the same key; an intent that nobody heard of has no payer, so it takes no money.
@@ -53,7 +55,7 @@ async def start_payment(till: Till, order: Order) -> Payment:
     """
     if order.status in _ENDED:
         raise Conflict(f"The order is {order.status}; there is nothing to pay.")
-    payment = await Payment.of_id(payment_id_of(order.id)) or await payment_of(order).open()
+    payment = known or await Payment.of_id(payment_id_of(order.id)) or await payment_of(order).open()
     if order.payment_id is None:
         await till.commit(lambda work: fulfilment.attach_payment(order.id, payment_id=payment.id, attempt=work))
     if payment.intent_id is not None:
@@ -64,8 +66,8 @@ async def start_payment(till: Till, order: Order) -> Payment:
     attached = await Payment.attach_intent(
         payment.id, intent_id=intent.id, client_secret=intent.client_secret, at=clock.now()
     )
-    payment = await _known(payment.id)
-    if not attached and payment.intent_id != intent.id:
+    payment = attached or await _known(payment.id)
+    if payment.intent_id != intent.id:
         # Another request was first, at a gateway that keeps no keys; or the order ended meanwhile.
         await till.gateway.cancel_intent(intent.id)
     if payment.intent_id is None:
@@ -91,19 +93,23 @@ async def confirm_payment(till: Till, payment: Payment, *, payment_method: str, 
     return await settle(till, payment.id, intent)
 
 
-async def pay_order(till: Till, order_id: str, *, payment_method: str | None, attempt: str) -> Payment | None:
+async def pay_order(
+    till: Till, order_id: str, *, payment_method: str | None, attempt: str, placed: Order | None = None
+) -> Payment | None:
     """Start the payment of an order that was just placed, and take the money where a payment method is given.
+
+    `placed` is the order, where the caller has placed it in this very request.
 
     None while the gateway is away: the order stays payable. Where the outcome is unknown, the payment as it is known.
 
     Raises:
         PaymentDeclined: the money was refused; the order waits for another payment.
     """
-    order = await Order.of_id(order_id)
+    order = placed or await Order.of_id(order_id)
     if order is None:
         raise NotFound("There is no such order.")
     try:
-        payment = await start_payment(till, order)
+        payment = await start_payment(till, order, payment_of(order) if placed else None)
         if payment_method is not None and payment.status in OPEN:
             return await confirm_payment(till, payment, payment_method=payment_method, attempt=attempt)
     except PaymentGatewayUnavailable:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from bench.checkout import CLIENTS, checkout
 from bench.cold_path import cold_path
 from bench.drivers import drivers
 from bench.footprint import footprint
@@ -144,3 +145,21 @@ def test_every_benchmark_explains_itself(name: str) -> None:
     # then
     assert said.exit_code == 0
     assert "--json" in said.output
+
+
+def test_checkout_is_measured_beside_its_own_writes() -> None:
+    report = checkout(seconds=1, rounds=1, sizes=[1_000, 2_000], command=COMMAND)
+
+    who = ("bare loop, spread", "shop, spread", "bare loop, one title", "shop, one title")
+    assert _names(report) == [
+        *(f"{one}, {clients} clients" for clients in CLIENTS for one in who),
+        "shop of 1,000 books, 32 clients",
+        "shop of 2,000 books, 32 clients",
+    ]
+    assert all(float(str(row[1])) > 0 for row in report.rows)
+    assert {name: bar.at_least for name, bar in _bars(report).items()} == {
+        **{f"{clients} clients: beside the bare loop": 0.5 for clients in CLIENTS},
+        **{f"{clients} clients: one title beside 1,000": 0.4 for clients in CLIENTS},
+        "2,000 books beside 1,000": 0.85,
+        "orders that failed": None,
+    }
