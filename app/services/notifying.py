@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from app.clock import rfc3339
@@ -13,10 +14,12 @@ from app.models.inventory import Inventory
 from app.models.order import Order
 from app.models.outbox_event import OutboxEvent
 from app.models.user import User
+from app.models.user_token import UserToken
 from app.money import spoken
 from app.order_states import OrderStatus
 from app.services.delivering import Consumer, Undeliverable
 from app.settings import Settings
+from app.user_tokens import user_token
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ def _order_values(order: Order, *, deliver: bool) -> dict[str, Any]:
         "sums": [("Books", money(order.subtotal)), ("Shipping", money(order.shipping))],
         "total": money(order.total),
         "captured": order.captured,
-        "until": f"{order.expires_at:%d %B %Y, %H:%M} UTC",
+        "until": _moment(order.expires_at),
         "deliver": deliver,
         "address": [
             part for part in (address.name, address.line1, address.line2, town, address.region, address.country) if part
@@ -93,6 +96,29 @@ def _order_values(order: Order, *, deliver: bool) -> dict[str, Any]:
 
 def _no_longer_payable(order: Order) -> bool:
     return order.status is not OrderStatus.PENDING_PAYMENT
+
+
+def _with_token(template: str, subject: str, page: str) -> Writes:
+    async def write(desk: Desk, event: OutboxEvent) -> Letter | None:
+        user = await User.of_id(event.subject)
+        row = await UserToken.find_one({"_id": event.data["token_id"]})
+        # Used, replaced by a newer one, or meant for an address that the user has no longer.
+        if user is None or user.email is None or row is None or row.email_folded != user.email_folded:
+            return None
+        token = user_token(desk.settings, row.id)
+        values = {
+            "name": user.first_name or user.username,
+            "token": token,
+            "until": _moment(row.expires_at),
+            "link": desk.page(f"{page}?token={token}"),
+        }
+        return Letter(template=template, to=user.email, subject=subject, at=event.at, values=values)
+
+    return write
+
+
+def _moment(moment: datetime) -> str:
+    return f"{moment:%d %B %Y, %H:%M} UTC"
 
 
 async def _low_stock(desk: Desk, event: OutboxEvent) -> Letter | None:
@@ -124,6 +150,8 @@ _LETTERS: Final[Mapping[str, Writes]] = {
     "order.expired": _about_order("order_expired", "Your order has expired"),
     "order.refunded": _about_order("order_refunded", "Your money is on its way back"),
     "stock.low": _low_stock,
+    "user.verification_requested": _with_token("verify_email", "Please confirm your address", "/verify-email"),
+    "user.password_reset_requested": _with_token("password_reset", "A new password", "/reset-password"),
 }
 
 

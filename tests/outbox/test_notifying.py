@@ -1,7 +1,9 @@
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from app import clock
@@ -16,10 +18,12 @@ from app.schemas.address import Address
 from app.services.delivering import deliver
 from app.services.notifying import notifications
 from app.settings import Settings
-from stack.mailbox import mails_in
+from stack.mailbox import Mail, mails_in
+from tests.factories.books import API
 from tests.factories.orders import ADDRESS
 from tests.outbox.conftest import Recorded
 from tests.outbox.sink import mails_once_there
+from workers.consumers import consumers
 
 LINES = [
     OrderLine(book_id="bk_1", title="Emma <2nd>", authors=["Jane Austen"], isbn13=None, unit_price=129_950, quantity=2),
@@ -126,3 +130,60 @@ async def test_nobody_is_written_to_who_need_not_hear_of_it(
     rows = [await OutboxEvent.find_one({"_id": event}) for event in ids]
     assert [row.state for row in rows if row] == [OutboxState.DELIVERED] * 3
     assert {mail.to for mail in mails_in(mails)} & {gone.email, glad.email} == set()
+
+
+async def registered(client: httpx.AsyncClient, name: str) -> User:
+    body = {"email": f"{name}@example.com", "username": name, "password": "correct horse battery", "first_name": "Ada"}
+    answer = await client.post(f"{API}/auth/register", json=body)
+    assert answer.status_code == 201, answer.text
+    user = await User.of_id(answer.json()["user"]["id"])
+    assert user is not None
+    return user
+
+
+def token_in(letter: Mail) -> str:
+    """What a reader finds: a line that is nothing but the code."""
+    [token] = [line for line in letter.body("plain").splitlines() if re.fullmatch(r"[\w-]{43}", line)]
+    return token
+
+
+async def test_an_address_is_confirmed_by_the_letter_that_registration_sends(
+    client: httpx.AsyncClient, shop: Resources, settings: Settings, mails: Path
+) -> None:
+    # given
+    user = await registered(client, "ada-of-letters")
+
+    # when
+    await deliver(shop.database, [user.id], consumers=consumers(settings))
+
+    # then
+    [letter] = await mails_once_there(mails, to="ada-of-letters@example.com", count=1)
+    assert letter.subject == "Please confirm your address"
+    assert "Hello Ada," in letter.body("plain")
+    token = token_in(letter)
+    assert token in letter.body("html")
+    assert token not in str(await shop.database.database["outbox_events"].find({}).to_list())
+    assert (await client.post(f"{API}/auth/email/verify", json={"token": token})).status_code == 204
+
+
+async def test_a_password_is_set_by_a_letter_and_older_letters_are_not_sent(
+    client: httpx.AsyncClient, shop: Resources, settings: Settings, mails: Path
+) -> None:
+    # given two requests before any letter went out
+    user = await registered(client, "grace-of-letters")
+    for _ in range(2):
+        asked = await client.post(f"{API}/auth/password/forgot", json={"email": user.email})
+        assert asked.status_code == 202
+
+    # when
+    await deliver(shop.database, [user.id], consumers=consumers(settings))
+
+    # then
+    letters = await mails_once_there(mails, to="grace-of-letters@example.com", count=2)
+    assert [letter.subject for letter in letters] == ["Please confirm your address", "A new password"]
+    new = {"token": token_in(letters[1]), "password": "another horse battery"}
+    assert (await client.post(f"{API}/auth/password/reset", json=new)).status_code == 204
+    signed_in = await client.post(
+        f"{API}/auth/login", json={"login": "grace-of-letters", "password": "another horse battery"}
+    )
+    assert signed_in.status_code == 200
