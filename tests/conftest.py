@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -21,6 +22,7 @@ from app.models import DOCUMENTS
 from app.security import Role
 from app.services.accounts import open_session_for
 from app.settings import Settings
+from tests.security.leaks import kept_secrets, leaks
 
 
 @pytest.fixture(scope="session")
@@ -114,3 +116,15 @@ async def admin(app: FastAPI, shop: Resources) -> AsyncIterator[httpx.AsyncClien
     """A client of somebody who says who works in the shop."""
     async with client_of(app, shop, Role.ADMIN) as client:
         yield client
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Look through all that the suite's system has logged."""
+    folder = os.environ.get("BOOKSTORE_STATE_PROFILE")
+    if folder is None:
+        return
+    found = list(leaks(Path(folder) / "logs", kept_secrets(Path(folder).parent)))
+    for sentence in found:
+        print(f"\nA secret was logged: {sentence}")
+    if found:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -1,0 +1,91 @@
+"""Sends secrets through every part of a running system, and looks for them in every log."""
+
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from stack.mailbox import mails_in
+from tests.outbox.sink import mails_once_there
+from tests.security.leaks import SHAPES, kept_secrets, leaks
+
+
+@pytest.fixture
+def profile() -> Path:
+    """The folder of the system that the tests run beside."""
+    return Path(os.environ["BOOKSTORE_STATE_PROFILE"])
+
+
+async def test_no_log_holds_what_people_keep_secret(profile: Path) -> None:
+    # given
+    canaries = {
+        name: secrets.token_hex(16) for name in ("password", "wrong", "new", "first-name", "token", "header", "key")
+    }
+    user = secrets.token_hex(8)
+    names: dict[str, Any] = {
+        "email": f"{user}@example.com",
+        "username": f"user-{user}",
+        "first_name": canaries["first-name"],
+    }
+    async with httpx.AsyncClient(base_url=f"{os.environ['BOOKSTORE_URL']}/api/v1", timeout=30) as people:
+        # when people use what is theirs
+        welcome = await people.post("/auth/register", json=names | {"password": canaries["password"]})
+        assert welcome.status_code == 201, welcome.text
+        tokens = welcome.json()
+        own = {"Authorization": f"Bearer {tokens['access_token']}"}
+        for body in ({"password": canaries["wrong"]}, {"password": canaries["password"]}):
+            await people.post("/auth/login", json={"login": names["email"]} | body)
+        refreshed = await people.post(
+            "/auth/token/refresh",
+            json={"refresh_token": tokens["refresh_token"]},
+            headers={"Idempotency-Key": canaries["key"]},
+        )
+        assert refreshed.status_code == 200
+        changed = {"current_password": canaries["password"], "password": canaries["new"]}
+        assert (await people.post("/users/me/password", json=changed, headers=own)).status_code == 204
+        await people.post("/auth/password/forgot", json={"email": names["email"]})
+        letters = await mails_once_there(profile / "data" / "mail", to=names["email"], count=2)
+        # and others try what isn't
+        for made_up in (canaries["token"], tokens["access_token"][:-3] + "abc"):
+            await people.get("/users/me", headers={"Authorization": f"Bearer {made_up}"})
+        await people.post("/auth/email/verify", json={"token": canaries["token"]})
+        await people.post("/auth/password/reset", json={"token": canaries["token"], "password": canaries["new"]})
+        await people.post("/auth/login", content=f'{{"login": "x", "password": "{canaries["password"]}"')
+        await people.get("/cart", headers={"X-Cart-Token": canaries["header"]})
+
+    # then
+    assert any(canaries["first-name"] in letter.body("plain") for letter in letters)
+    issued = {name: tokens[name] for name in ("access_token", "refresh_token")}
+    issued |= {f"second {name}": refreshed.json()[name] for name in issued}
+    in_letters = {
+        f"code {number}": line
+        for number, letter in enumerate(letters)
+        for line in letter.body("plain").splitlines()
+        if len(line) == 43 and " " not in line
+    }
+    assert len(in_letters) == 2
+    everything = canaries | issued | in_letters | kept_secrets(profile.parent)
+    assert list(leaks(profile / "logs", everything)) == []
+    assert len(list((profile / "logs").glob("*.log"))) > 10
+    assert mails_in(profile / "data" / "mail")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('{"url": "mongodb://app:hunter2@host/"}', ["a credential in an address"]),
+        ("redis://:**@127.0.0.1:6482/0", []),
+        ("smtp://shop:hunter2@mail:25", ["a credential in an address"]),
+        ("$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA", ["a password's hash"]),
+        ("Authorization: Bearer abcdefghijklmnopqrstuvwxyz", ["an Authorization header"]),
+        ("nothing", []),
+    ],
+)
+def test_what_looks_like_a_secret_is_found(tmp_path: Path, text: str, found: list[str]) -> None:
+    (tmp_path / "api-1.log").write_text(text)
+
+    assert list(leaks(tmp_path, {})) == [f"api-1.log holds {name}" for name in found]
+    assert set(found) <= set(SHAPES)
