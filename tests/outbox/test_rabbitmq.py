@@ -48,6 +48,8 @@ class Rabbit:
             "ERL_EPMD_ADDRESS": "127.0.0.1",
         }
         self._log = folder / "server.log"
+        # Erlang would start it by itself, and leave it behind.
+        self._names = subprocess.Popen(["epmd", "-port", self._registry, "-address", "127.0.0.1"])
 
     def start(self) -> None:
         with self._log.open("ab") as log:
@@ -61,7 +63,8 @@ class Rabbit:
 
     def close(self) -> None:
         self.kill()
-        subprocess.run(["epmd", "-port", self._registry, "-kill"], capture_output=True, check=False)
+        self._names.kill()
+        self._names.wait()
 
     async def answers(self) -> None:
         async with asyncio.timeout(PATIENCE):
