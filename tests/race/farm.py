@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -91,7 +91,8 @@ async def _process(*command: str, env: dict[str, str], log: Path) -> AsyncIterat
     try:
         yield
     finally:
-        process.terminate()
+        with suppress(ProcessLookupError):  # a test may have killed it
+            process.terminate()
         try:
             async with asyncio.timeout(20):
                 await process.wait()
