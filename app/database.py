@@ -97,12 +97,14 @@ class Database:
         *,
         deadline: float | None = None,
         in_turn: Iterable[str] = (),
+        admit: Callable[[], Awaitable[None]] | None = None,
     ) -> T:
         """Run the callback in a transaction, commit it on a majority, and return what the callback returned.
 
         The callback may run several times and touches MongoDB only. `deadline` is in seconds; after it the outcome is
         unknown to the caller, who repeats the request with the same key. `in_turn` names what many may want to write
-        at once: those of this process with a name in common go one after another.
+        at once: those of this process with a name in common go one after another. Who had to wait is asked by `admit`,
+        which may refuse by raising, whether it is still worth while.
 
         Raises:
             Overloaded: it wasn't this one's turn in time; nothing happened.
@@ -111,7 +113,9 @@ class Database:
         """
         seconds = self._settings.transaction_deadline_seconds if deadline is None else deadline
         until = clock.monotonic() + seconds
-        async with self._turns.of(in_turn, seconds=seconds):
+        async with self._turns.of(in_turn, seconds=seconds) as waited:
+            if waited and admit is not None:
+                await admit()
             return await self._run_in_transaction(callback, seconds=max(until - clock.monotonic(), 0.001))
 
     async def _run_in_transaction(self, callback: Callable[[AsyncClientSession], Awaitable[T]], *, seconds: float) -> T:

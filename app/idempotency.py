@@ -97,11 +97,17 @@ class Once(Generic[T]):
     render: Callable[[T], Answer]
 
     async def perform(
-        self, writer: Writer, work: Callable[[Attempt], Awaitable[T]], *, in_turn: Iterable[str] = ()
+        self,
+        writer: Writer,
+        work: Callable[[Attempt], Awaitable[T]],
+        *,
+        in_turn: Iterable[str] = (),
+        admit: Callable[[], Awaitable[None]] | None = None,
     ) -> Answer:
         """Run the work in a transaction that also stores the answer; return the stored one on a repeat.
 
-        `in_turn` names what many may want to write at once (`Database.run_in_transaction`).
+        `in_turn` names what many may want to write at once, and `admit` is asked after a wait for it
+        (`Database.run_in_transaction`).
 
         Returns when the commit is visible to everybody, cached or not; also on a repeat, since the process that
         committed may have died before it got that far. A repeat that arrives while the first still runs waits for it.
@@ -116,10 +122,10 @@ class Once(Generic[T]):
 
         turns = [*in_turn, *([f"key {self.claim.id}"] if self.claim else [])]
         try:
-            answer = await writer.database.run_in_transaction(transaction, in_turn=turns)
+            answer = await writer.database.run_in_transaction(transaction, in_turn=turns, admit=admit)
         except DuplicateKeyError:
             # The first request committed between our look and our claim; its answer is there now.
-            answer = await writer.database.run_in_transaction(transaction, in_turn=turns)
+            answer = await writer.database.run_in_transaction(transaction, in_turn=turns, admit=admit)
         await writer.invalidator.touch(answer.touches)
         return answer
 

@@ -20,23 +20,27 @@ class Turns:
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
-    async def of(self, names: Iterable[str], *, seconds: float) -> AsyncIterator[None]:
+    async def of(self, names: Iterable[str], *, seconds: float) -> AsyncIterator[bool]:
         """Wait, so many seconds at most, until it is one's turn under every name; queues are taken in order of names.
+
+        Yields whether one had to wait: what was looked at before may have changed since.
 
         Raises:
             Overloaded: it wasn't in time; nothing was begun.
         """
         held: list[asyncio.Lock] = []
+        waited = False
         try:
             try:
                 async with asyncio.timeout(seconds):
                     for name in sorted(set(names)):
                         lock = self._locks.setdefault(name, asyncio.Lock())
+                        waited = waited or lock.locked()
                         await lock.acquire()
                         held.append(lock)
             except TimeoutError as error:
                 raise Overloaded("Too many want the same at once; try again shortly.") from error
-            yield
+            yield waited
         finally:
             for lock in reversed(held):
                 lock.release()

@@ -22,6 +22,7 @@ bench = typer.Typer(
   ./bookstore bench drivers              PyMongo Async + Beanie 2 beside Motor + Beanie 1
   ./bookstore bench staleness            100,000 reads beside writes: none may be stale
   ./bookstore bench checkout             orders beside a bare loop of the same writes
+  ./bookstore bench rush                 1,000 buyers of 10 copies at once
   ./bookstore bench faults               what clients notice when parts die, against the exact bars
 
 Every system is one of its own, beside `up`; imported books are kept for the next run.""",
@@ -113,6 +114,18 @@ def checkout(
     from bench.checkout import checkout as measure  # noqa: PLC0415  each command loads what it needs
 
     _publish(measure(seconds=seconds, rounds=rounds, sizes=books or [10_000, 100_000], command=_command()), json)
+
+
+@bench.command()
+def rush(
+    rounds: Rounds = 5,
+    buyers: Annotated[int, typer.Option("--buyers", min=11, help="How many want one of ten copies.")] = 1_000,
+    json: Json = None,
+) -> None:
+    """Let a thousand buy ten copies at once: exactly ten are sold, and the others hear it soon."""
+    from bench.rush import rush as measure  # noqa: PLC0415  each command loads what it needs
+
+    _publish(measure(rounds=rounds, buyers=buyers, command=_command()), json)
 
 
 @bench.command()

@@ -87,7 +87,10 @@ async def place_order(
         mine[:] = [order]
         return order
 
-    answer = await once.perform(till.writer, work, in_turn=turns)
+    async def admit() -> None:
+        await _refuse_early(till.writer, stock, buyer, given, once=once)
+
+    answer = await once.perform(till.writer, work, in_turn=turns, admit=admit)
     if answer.unfinished is None:
         return answer
     placed = mine[0] if mine and not answer.replayed else None
@@ -113,7 +116,8 @@ async def _refuse_early(
 ) -> list[str]:
     """Refuse what can't be had without a transaction; return the queues to stand in for what can.
 
-    The buyers of a title that is sold out would otherwise keep each other, and everybody else, waiting.
+    The buyers of a title that is sold out would otherwise keep each other, and everybody else, waiting. Asked again by
+    who had to wait for a turn.
     """
     if given.items is not None:
         wanted = [(item.book_id, item.quantity) for item in given.items]

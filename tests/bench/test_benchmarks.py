@@ -12,6 +12,7 @@ from bench.drivers import drivers
 from bench.footprint import footprint
 from bench.hot_path import hot_path
 from bench.report import Bar, Report
+from bench.rush import rush
 from bench.searching import scale, search
 from bench.shop import Catalogue, synthetic
 from stack.cli import cli
@@ -163,3 +164,13 @@ def test_checkout_is_measured_beside_its_own_writes() -> None:
         "2,000 books beside 1,000": 0.85,
         "orders that failed": None,
     }
+
+
+def test_a_rush_sells_each_copy_once() -> None:
+    report = rush(rounds=1, buyers=60, command=COMMAND, catalogue=SMALL)
+
+    bars = _bars(report)
+    assert [row[1:4] for row in report.rows] == [(10, 50, 0)]
+    assert bars["sold too many or too few"].reached
+    assert bars["heard anything but yes or insufficient_stock"].reached
+    assert bars["slowest loser, median of rounds"].at_most == 2
