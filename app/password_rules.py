@@ -81,7 +81,9 @@ def _is_listed(word: str) -> bool:
 
 
 def _is_walked(word: str) -> bool:
-    """Tell whether it is all made of runs along the keyboard's rows or the alphabet, or back."""
+    """Tell whether it is all made of runs along the keyboard's rows or the alphabet, or back; or of two in turns."""
+    if len(word) >= 2 * _WALK and _is_run(word[::2]) and _is_run(word[1::2]):
+        return True
     left = word
     while left:
         run = next((size for size in range(len(left), _WALK - 1, -1) if _is_run(left[:size])), 0)

@@ -1,7 +1,7 @@
 """Counts what people do, and stops them for a while where it is too much: per account and per address, everywhere.
 
-A sliding window: of each act Redis keeps when it was, for as long as the window is. Where Redis is away every replica
-counts for itself.
+A sliding window: of each act Redis keeps when it was, for as long as the window is. Every replica counts what it lets
+through itself, too: that holds where Redis is away.
 """
 
 import ipaddress
@@ -95,7 +95,7 @@ class RateLimits:
         pool = BlockingConnectionPool.from_url(
             # The broker's Redis: it evicts nothing, and nobody flushes it.
             settings.broker_url.get_secret_value(),
-            max_connections=16,
+            max_connections=64,
             timeout=0.2,
             socket_timeout=0.3,
             socket_connect_timeout=0.2,
@@ -127,7 +127,13 @@ class RateLimits:
         if not limits:
             return Taken((), "", 0)
         act = secrets.token_hex(8)
-        left, wait = await self._take_there(limits, act) or self._take_here(limits, act)
+        # Counted here as well, so that a Redis that comes and goes gives nobody more than one that stays away.
+        left, wait = self._take_here(limits, act)
+        there = await self._take_there(limits, act) if left >= 0 else None
+        if there is not None:
+            left, wait = min(left, there[0]), there[1]
+            if left < 0:
+                self._forget_here(limits, act)
         if left < 0:
             limit = limits[0][0]
             seconds = max(1, -(-wait // 1000))
@@ -138,13 +144,11 @@ class RateLimits:
 
     async def give_back(self, taken: Taken) -> None:
         """Count it no longer."""
+        self._forget_here(taken.limits, taken.act)
         for limit, who in taken.limits:
-            key = _key(limit, who)
-            if key in self._here:
-                self._here[key] = deque(one for one in self._here[key] if one[1] != taken.act)
             if self._breaker.lets_through:
                 try:
-                    await self._redis.zrem(key, taken.act)
+                    await self._redis.zrem(_key(limit, who), taken.act)
                 except (RedisError, OSError, TimeoutError):
                     self._breaker.failed()
 
@@ -169,10 +173,12 @@ class RateLimits:
     def _take_here(self, limits: Sequence[tuple[Limit, str]], act: str) -> tuple[int, int]:
         now = clock.monotonic()
         if len(self._here) > _MOST_COUNTED_HERE:
-            self._here = {key: acts for key, acts in self._here.items() if acts and now - acts[-1][0] < 60}  # noqa: PLR2004
+            # Who floods us with names pushes out the oldest: Redis counts on.
+            for key in list(self._here)[: _MOST_COUNTED_HERE // 10]:
+                del self._here[key]
         left, wait = limits[0][0].quota, 0.0
         for limit, who in limits:
-            acts = self._here.setdefault(_key(limit, who), deque())
+            acts = self._here.get(_key(limit, who), deque())
             while acts and now - acts[0][0] >= limit.seconds:
                 acts.popleft()
             left = min(left, limit.quota - len(acts) - 1)
@@ -181,8 +187,14 @@ class RateLimits:
         if wait > 0:
             return -1, int(wait * 1000)
         for limit, who in limits:
-            self._here[_key(limit, who)].append((now, act))
+            self._here.setdefault(_key(limit, who), deque()).append((now, act))
         return left, 0
+
+    def _forget_here(self, limits: Sequence[tuple[Limit, str]], act: str) -> None:
+        for key in (_key(limit, who) for limit, who in limits):
+            left = deque(one for one in self._here.pop(key, ()) if one[1] != act)
+            if left:
+                self._here[key] = left
 
 
 def _key(limit: Limit, who: str) -> str:

@@ -56,6 +56,7 @@ async def shop(app: FastAPI) -> Resources:
         await _empty(resources.database.database[str(document.get_settings().name)])
     async with Redis.from_url(resources.settings.broker_url.get_secret_value()) as limits:
         await limits.flushdb()
+    resources.desk.limits._here.clear()
     return resources
 
 

@@ -1,10 +1,14 @@
 import base64
+import hashlib
+import hmac
 import json
 from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from jose import jwt
 
 from app import clock
@@ -146,3 +150,50 @@ async def test_what_is_no_bearer_token_is_no_authentication(client: httpx.AsyncC
 
     assert response.status_code == 401
     assert response.headers["www-authenticate"].startswith("Bearer ")
+
+
+async def test_a_public_key_is_no_shared_secret(client: httpx.AsyncClient) -> None:
+    """Algorithm confusion: a token signed by HMAC with what a server publishes as its RSA key (CVE-2015-9235)."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    header, payload = _segment({"alg": "HS256", "typ": "JWT"}), _segment(_claims())
+    mac = hmac.new(public, f"{header}.{payload}".encode(), hashlib.sha256).digest()
+    confused = f"{header}.{payload}.{base64.urlsafe_b64encode(mac).decode().rstrip('=')}"
+
+    for token in (confused, jwt.encode(_claims(), private.decode(), algorithm="RS256")):
+        assert _refused(await _ask(client, f"Bearer {token}"))
+
+
+async def test_edited_claims_are_refused(client: httpx.AsyncClient, settings: Settings) -> None:
+    header, _, signature = _signed(settings).split(".")
+
+    for edited in ({"role": "admin"}, {"sub": "usr_01J00000000000000000000000"}, {"exp": 4_000_000_000}):
+        assert _refused(await _ask(client, f"Bearer {header}.{_segment(_claims(**edited))}.{signature}"))
+
+
+async def test_what_a_token_says_of_the_role_is_not_believed(
+    client: httpx.AsyncClient, shop: Resources, settings: Settings
+) -> None:
+    """Not even where somebody has our key: the session says who may do what."""
+    customer = jwt.get_unverified_claims((await open_session_for(shop.desk, Role.CUSTOMER)).access_token)
+    claims = {"sub": customer["sub"], "sid": customer["sid"], "role": "admin"}
+
+    answer = await _ask(client, f"Bearer {_signed(settings, **claims)}")
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "permission_denied")
+
+
+async def test_a_session_is_good_for_its_own_user_alone(
+    client: httpx.AsyncClient, shop: Resources, settings: Settings
+) -> None:
+    other = jwt.get_unverified_claims((await open_session_for(shop.desk, Role.ADMIN)).access_token)
+
+    for mixed in (
+        {"sid": other["sid"]},
+        {"sub": other["sub"]},
+        {"sid": "ses_01J00000000000000000000000"},
+        {"sid": "$ne"},
+    ):
+        answer = await _ask(client, f"Bearer {_signed(settings, **mixed)}")
+        assert (answer.status_code, answer.json()["code"]) == (401, "token_revoked"), mixed

@@ -1,0 +1,148 @@
+"""How many guesses anybody has, and that nobody gets more by naming other addresses."""
+
+import asyncio
+import os
+from collections import Counter
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from pydantic import SecretStr
+
+from app.errors import RateLimited
+from app.lifespan import Resources
+from app.rate_limits import Limit, RateLimits
+from app.settings import Settings
+from tests.api.test_problems import assert_problem
+from tests.factories.accounts import PASSWORD, a_user, bearer, registration
+from tests.factories.books import API
+from tests.haproxy.edge import NOBODY
+
+ATTEMPTS = 10_000
+AT_ONCE = 100
+
+
+def _from(app: FastAPI, address: str) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(app, client=(address, 40_000))
+    return httpx.AsyncClient(transport=transport, base_url="http://shop")
+
+
+async def _guess(client: httpx.AsyncClient, login: str = "ada", password: str = "guessed wrong") -> httpx.Response:
+    return await client.post(f"{API}/auth/login", json={"login": login, "password": password})
+
+
+async def test_ten_thousand_guesses_are_ten(client: httpx.AsyncClient, shop: Resources) -> None:
+    await a_user(client)
+    await a_user(client, email="bob@example.com", username="bob")
+    quota = int(shop.settings.limit_sign_in.partition("/")[0])
+    seen: Counter[int] = Counter()
+
+    for _ in range(ATTEMPTS // AT_ONCE):
+        seen.update(answer.status_code for answer in await asyncio.gather(*(_guess(client) for _ in range(AT_ONCE))))
+
+    assert seen == {401: quota, 429: ATTEMPTS - quota}
+    # Neither another spelling nor the right password gets through, and nobody else is kept out.
+    for login in ("ADA", "Ada"):
+        assert_problem(await _guess(client, login, PASSWORD), 429, "rate_limited")
+    assert (await _guess(client, "bob", PASSWORD)).status_code == 200
+
+
+async def test_a_refusal_says_how_long_to_wait(client: httpx.AsyncClient, shop: Resources) -> None:
+    for _ in range(10):
+        assert (await _guess(client, "nobody")).status_code == 401
+
+    answer = await _guess(client, "nobody")
+
+    assert_problem(answer, 429, "rate_limited")
+    assert 0 < int(answer.headers["retry-after"]) <= 300
+    assert answer.headers["ratelimit-policy"] == '"sign-in";q=10;w=300'
+    assert answer.headers["ratelimit"] == f'"sign-in";r=0;t={answer.headers["retry-after"]}'
+
+
+async def test_who_knows_the_password_is_not_limited(client: httpx.AsyncClient) -> None:
+    await a_user(client)
+
+    answers = [await _guess(client, "ada", PASSWORD) for _ in range(15)]
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert answers[-1].headers["ratelimit"] == '"sign-in";r=10;t=300'
+
+
+async def test_letters_are_limited_whether_anybody_has_the_address_or_not(client: httpx.AsyncClient) -> None:
+    await a_user(client)
+
+    for email in ("ada@example.com", "nobody@example.com"):
+        answers = [await client.post(f"{API}/auth/password/forgot", json={"email": email}) for _ in range(6)]
+        assert [answer.status_code for answer in answers] == [202] * 5 + [429]
+
+
+async def test_a_stranger_cannot_name_another_address(app: FastAPI, shop: Resources) -> None:
+    """Who isn't our proxy may write into `X-Forwarded-For` what they like."""
+    seen: Counter[int] = Counter()
+    async with _from(app, "203.0.113.9") as stranger:
+        for number in range(110):
+            answer = await stranger.post(
+                f"{API}/auth/login",
+                json={"login": f"name{number}", "password": "x"},
+                headers={"X-Forwarded-For": f"198.51.100.{number}"},
+            )
+            seen[answer.status_code] += 1
+
+    assert seen == {401: 100, 429: 10}
+
+
+async def test_registrations_from_one_address_are_limited(app: FastAPI, shop: Resources) -> None:
+    async with (
+        _from(app, "2001:db8::1") as first,
+        _from(app, "2001:db8::2") as neighbour,
+        _from(app, "192.0.2.1") as other,
+    ):
+        for number in range(30):
+            body = registration(email=f"ada{number}@example.com", username=f"ada{number}")
+            assert (await first.post(f"{API}/auth/register", json=body)).status_code == 201
+
+        assert_problem(await neighbour.post(f"{API}/auth/register", json=registration()), 429, "rate_limited")
+        assert (await other.post(f"{API}/auth/register", json=registration())).status_code == 201
+
+
+async def test_haproxy_says_who_asks_whatever_the_client_says() -> None:
+    name = f"smuggler-{os.getpid()}"
+    body = registration(email=f"{name}@example.com", username=name)
+    smuggled = [
+        ("X-Forwarded-For", "198.51.100.7"),
+        ("x-forwarded-for", "198.51.100.8, 127.0.0.1"),
+        ("X_Forwarded_For", "198.51.100.9"),
+        ("Forwarded", "for=198.51.100.10"),
+        ("X-Real-IP", "198.51.100.11"),
+    ]
+    async with httpx.AsyncClient(base_url=os.environ["BOOKSTORE_URL"], timeout=30) as client:
+        made = await client.post(f"{API}/auth/register", json=body, headers=smuggled)
+        assert made.status_code == 201, made.text
+        own = bearer(made.json()["access_token"])
+        sessions = (await client.get(f"{API}/users/me/sessions", headers=own)).json()["data"]
+        assert (await client.delete(f"{API}/users/me", headers=own)).status_code == 204
+
+    assert [one["address"] for one in sessions] == ["127.0.0.1"]
+
+
+async def test_without_redis_each_replica_counts_for_itself(settings: Settings) -> None:
+    alone = settings.model_copy(update={"broker_url": SecretStr(f"redis://{NOBODY}/0")})
+    limits, limit = RateLimits(alone), Limit("sign-in", 3, 300)
+    taken = [await limits.take((limit, "ada")) for _ in range(3)]
+
+    with pytest.raises(RateLimited):
+        await limits.take((limit, "ada"))
+    assert (await limits.take((limit, "bob"))).left == 2
+    await limits.give_back(taken[0])
+    assert (await limits.take((limit, "ada"))).left == 0
+    await limits.aclose()
+
+
+async def test_a_reached_limit_takes_nothing_of_the_others(settings: Settings, shop: Resources) -> None:
+    narrow, wide = Limit("narrow", 1, 300), Limit("wide", 5, 300)
+    await shop.desk.limits.take((narrow, "ada"), (wide, "net"))
+    for _ in range(10):
+        with pytest.raises(RateLimited):
+            await shop.desk.limits.take((narrow, "ada"), (wide, "net"))
+
+    assert (await shop.desk.limits.take((wide, "net"))).left == 3

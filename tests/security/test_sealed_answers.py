@@ -1,0 +1,71 @@
+"""Idempotency keys of people who aren't signed in: whose they are, and what lies at rest of the answers."""
+
+import asyncio
+from typing import Any
+
+import httpx
+
+from app.lifespan import Resources
+from app.models.session import Session
+from tests.api.test_problems import assert_problem
+from tests.factories.accounts import PASSWORD, a_user, registration
+from tests.factories.books import API
+
+KEY = {"Idempotency-Key": "1"}
+
+
+async def test_a_repeated_registration_gives_the_same_tokens(client: httpx.AsyncClient, shop: Resources) -> None:
+    answers = await asyncio.gather(
+        *(client.post(f"{API}/auth/register", json=registration(), headers=KEY) for _ in range(5))
+    )
+
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.content for answer in answers}) == 1
+    assert sorted(answer.headers.get("idempotency-replayed", "") for answer in answers) == [""] + ["true"] * 4
+    assert await Session.find({}).count() == 1
+    kept = repr(await shop.database.database["idempotency_keys"].find({}).to_list())
+    for secret in (answers[0].json()["refresh_token"], answers[0].json()["access_token"], "refresh_token", PASSWORD):
+        assert secret not in kept
+
+
+async def test_keys_of_different_people_never_meet(client: httpx.AsyncClient) -> None:
+    first = await client.post(f"{API}/auth/register", json=registration(), headers=KEY)
+    bob = registration(email="bob@example.com", username="bob")
+    second = await client.post(f"{API}/auth/register", json=bob, headers=KEY)
+
+    assert (first.status_code, second.status_code) == (201, 201)
+    assert first.json()["user"]["id"] != second.json()["user"]["id"]
+
+
+async def test_a_key_opens_nothing_without_the_password(client: httpx.AsyncClient) -> None:
+    await a_user(client)
+    right: dict[str, Any] = {"login": "ada", "password": PASSWORD}
+    first = await client.post(f"{API}/auth/login", json=right, headers=KEY)
+
+    again = await client.post(f"{API}/auth/login", json=right, headers=KEY)
+    guessed = await client.post(f"{API}/auth/login", json=right | {"password": "guessed wrong"}, headers=KEY)
+
+    assert (first.status_code, again.content) == (200, first.content)
+    assert_problem(guessed, 401, "invalid_credentials")
+
+
+async def test_a_repeated_exchange_gives_the_same_token_also_late(client: httpx.AsyncClient) -> None:
+    token = (await a_user(client))["refresh_token"]
+
+    first = await client.post(f"{API}/auth/token/refresh", json={"refresh_token": token}, headers=KEY)
+    following = first.json()["refresh_token"]
+    await client.post(f"{API}/auth/token/refresh", json={"refresh_token": following})
+    again = await client.post(f"{API}/auth/token/refresh", json={"refresh_token": token}, headers=KEY)
+
+    assert (again.status_code, again.content) == (200, first.content)
+    assert again.headers["idempotency-replayed"] == "true"
+
+
+async def test_the_form_of_oauth_takes_keys_too(client: httpx.AsyncClient) -> None:
+    await a_user(client)
+    form = {"username": "ada", "password": PASSWORD}
+
+    answers = [await client.post(f"{API}/auth/token", data=form, headers=KEY) for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert answers[0].content == answers[1].content
