@@ -271,7 +271,7 @@ def test(context: typer.Context) -> None:
 
 @cli.command()
 def check() -> None:
-    """Check what needs no running system: lint, format, types, layers, house rules."""
+    """Check what needs no running system: lint, format, types, layers, house rules, known vulnerabilities."""
     sys.exit(run_checks())
 
 
