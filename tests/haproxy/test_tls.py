@@ -1,0 +1,134 @@
+"""TLS at the edge, with a certificate that we signed ourselves."""
+
+import datetime as dt
+import ipaddress
+import ssl
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from tests.haproxy.edge import Edge, free_port, settings
+from tests.haproxy.origin import Origin
+
+PATH = "/api/v1/cart"
+
+
+def self_signed(file: Path) -> Path:
+    """Write a certificate for 127.0.0.1 with its key into one file, as HAProxy reads it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "bookstore test")])
+    now = dt.datetime.now(dt.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM) + private)
+    return file
+
+
+@dataclass(frozen=True)
+class Secured:
+    """An edge that speaks TLS."""
+
+    edge: Edge
+    origin: Origin
+    url: str
+    certificate: Path
+
+    def client(self, **versions: ssl.TLSVersion) -> httpx.AsyncClient:
+        context = ssl.create_default_context(cafile=str(self.certificate))
+        for name, version in versions.items():
+            setattr(context, name, version)
+        return httpx.AsyncClient(base_url=self.url, verify=context, trust_env=False, timeout=20)
+
+
+@pytest.fixture
+async def secured(tmp_path: Path) -> AsyncIterator[Secured]:
+    certificate = self_signed(tmp_path / "shop.pem")
+    port = free_port()
+    async with Origin() as origin:
+        environment = settings(
+            tmp_path,
+            [origin],
+            HAPROXY_TLS_CERT=str(certificate),
+            HAPROXY_TLS_BIND=f"127.0.0.1:{port}",
+            HAPROXY_TRUSTED="10.0.0.1",
+        )
+        async with Edge(tmp_path, environment) as edge:
+            yield Secured(edge, origin, f"https://127.0.0.1:{port}", certificate)
+
+
+async def test_answers_over_tls_ask_for_tls_from_now_on(secured: Secured) -> None:
+    async with secured.client() as client:
+        answer = await client.get(PATH)
+
+    assert answer.status_code == 200
+    assert answer.headers["strict-transport-security"] == "max-age=63072000"
+    assert secured.origin.seen[-1].headers["x-forwarded-proto"] == "https"
+
+
+@pytest.mark.parametrize("claimed", ["https", "http"])
+async def test_nobody_says_for_himself_how_he_came(secured: Secured, claimed: str) -> None:
+    async with secured.client() as client:
+        await client.get(PATH, headers={"X-Forwarded-Proto": claimed})
+
+    assert secured.origin.seen[-1].headers["x-forwarded-proto"] == "https"
+
+
+@pytest.mark.parametrize(
+    ("version", "spoken"), [(ssl.TLSVersion.TLSv1_2, "TLSv1.2"), (ssl.TLSVersion.TLSv1_3, "TLSv1.3")]
+)
+async def test_tls_of_today_is_spoken(secured: Secured, version: ssl.TLSVersion, spoken: str) -> None:
+    async with secured.client(minimum_version=version, maximum_version=version) as client:
+        answer = await client.get(PATH)
+
+    assert answer.extensions["network_stream"].get_extra_info("ssl_object").version() == spoken
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
+async def test_old_tls_is_refused(secured: Secured) -> None:
+    async with secured.client() as client:
+        assert (await client.get(PATH)).status_code == 200
+    context = ssl.create_default_context(cafile=str(secured.certificate))
+    context.minimum_version = ssl.TLSVersion.TLSv1_1
+    context.maximum_version = ssl.TLSVersion.TLSv1_1
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    async with httpx.AsyncClient(base_url=secured.url, verify=context, trust_env=False) as client:
+        with pytest.raises(httpx.ConnectError):
+            await client.get(PATH)
+
+
+async def test_who_comes_without_tls_is_sent_to_it_with_method_and_body(secured: Secured) -> None:
+    before = len(secured.origin.seen)
+
+    answer = await secured.edge.client.post(f"{PATH}/items?x=1", headers={"Host": "shop.example"}, content=b"{}")
+
+    assert (answer.status_code, answer.headers["location"]) == (308, f"https://shop.example{PATH}/items?x=1")
+    assert "strict-transport-security" not in answer.headers
+    assert len(secured.origin.seen) == before
+
+
+async def test_without_a_certificate_nothing_is_said_of_tls(tmp_path: Path) -> None:
+    async with Origin() as origin, Edge(tmp_path, settings(tmp_path, [origin])) as edge:
+        answer = await edge.client.get(PATH)
+
+    assert answer.status_code == 200
+    assert "strict-transport-security" not in answer.headers
+    assert origin.seen[-1].headers["x-forwarded-proto"] == "http"
