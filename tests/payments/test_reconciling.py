@@ -7,7 +7,7 @@ from app.lifespan import Resources
 from app.models.payment import Payment
 from app.order_states import OrderStatus
 from app.payments.till import Till
-from app.services import fulfilment
+from app.services import fulfilment, reconciling
 from app.services.paying import ASK_EVERY, pay_order, start_payment
 from app.services.reconciling import reconcile
 from tests.factories.orders import an_order, order_now, rows
@@ -49,6 +49,7 @@ def test_a_lost_webhook_is_repaired_within_a_minute() -> None:
 
     assert isinstance(every, float)
     assert ASK_EVERY.total_seconds() + 2 * every <= 60
+    assert every > reconciling._SECONDS
 
 
 async def test_who_never_pays_is_asked_about_until_the_order_ends(
