@@ -68,10 +68,10 @@ async def _writer(
 ) -> None:
     etags: dict[str, str] = {}
     due = time.monotonic() + random.random() * pause
-    while True:
+    begun = False
+    while not (begun and stop.is_set()):  # one change at least, however slow the machine
         await asyncio.sleep(max(due - time.monotonic(), 0))
-        if stop.is_set():
-            return
+        begun = True
         due = max(due + pause, time.monotonic())
         book_id = random.choice(book_ids)
         path = f"{API}/books/{book_id}"

@@ -4,7 +4,15 @@ import re
 from datetime import datetime
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, StringConstraints, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError
 from stdnum import isbn as isbn_numbers
 from stdnum.exceptions import ValidationError as NumberError
@@ -13,6 +21,9 @@ from app.clock import rfc3339
 
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _INTEGER: Final = re.compile(r"-?[0-9]{1,18}")
+_MOMENT: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
 _CONTROL_OR_BREAK: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -50,6 +61,16 @@ Timestamp = Annotated[
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-20T21:28:05.123Z"]}),
 ]
 """A moment, shown as RFC 3339 in UTC with milliseconds."""
+
+
+def _spelt_as_moment(value: object) -> object:
+    if isinstance(value, str) and not _MOMENT.fullmatch(value):
+        raise PydanticCustomError("datetime_parsing", "must be a moment as RFC 3339 writes it: 2026-11-20T21:28:05Z")
+    return value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_spelt_as_moment)]
+"""A moment that a client names, as RFC 3339 writes it."""
 
 Language = Annotated[
     str,

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.ids import BookId, OrderId, UserId
@@ -11,7 +11,7 @@ from app.order_states import OrderStatus, PaymentStatus
 from app.schemas.address import Address
 from app.schemas.book_query import ListQuery
 from app.schemas.cart import MAX_LINES, BookReference, Quantity
-from app.schemas.fields import Line, Timestamp
+from app.schemas.fields import Line, Moment, Timestamp
 from app.schemas.payment import PaymentMethod
 
 
@@ -157,5 +157,5 @@ class AdminOrderQuery(ListQuery):
     payment_status: Annotated[list[PaymentStatus], Field(max_length=10)] = Field(default_factory=list)
     user_id: Annotated[list[Annotated[Line, Field(max_length=40)]], Field(max_length=20)] = Field(default_factory=list)
     number: Annotated[list[Annotated[Line, Field(max_length=20)]], Field(max_length=20)] = Field(default_factory=list)
-    created_from: AwareDatetime | None = None
-    created_to: AwareDatetime | None = None
+    created_from: Moment | None = None
+    created_to: Moment | None = None

@@ -68,7 +68,7 @@ def restart_replicas(*, requests: int) -> Script:
     """Return a script that restarts replicas one by one, again and again, until so many requests are through."""
 
     async def script(course: Course) -> None:
-        await course.until(2)
+        await course.until(FAULT_AT)
         while True:
             for replica in await asyncio.to_thread(course.stack.replicas):
                 course.note("restart", f"{replica} is restarted")

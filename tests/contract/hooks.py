@@ -24,6 +24,7 @@ RELATED_FIELDS: Final = frozenset(
         "password_mismatch",
         "password_personal",
         "current_password_needed",
+        "one_of",
     }
 )
 """Two fields that don't go together; JSON Schema can't relate them."""
