@@ -23,6 +23,7 @@ bench = typer.Typer(
   ./bookstore bench staleness            100,000 reads beside writes: none may be stale
   ./bookstore bench checkout             orders beside a bare loop of the same writes
   ./bookstore bench rush                 1,000 buyers of 10 copies at once
+  ./bookstore bench auth                 tokens beside none, sign-ins beside bare argon2
   ./bookstore bench faults               what clients notice when parts die, against the exact bars
 
 Every system is one of its own, beside `up`; imported books are kept for the next run.""",
@@ -114,6 +115,14 @@ def checkout(
     from bench.checkout import checkout as measure  # noqa: PLC0415  each command loads what it needs
 
     _publish(measure(seconds=seconds, rounds=rounds, sizes=books or [10_000, 100_000], command=_command()), json)
+
+
+@bench.command()
+def auth(seconds: Seconds = 5, rounds: Rounds = 5, json: Json = None) -> None:
+    """Requests with a token beside such without, sign-ins beside bare argon2, and what reads notice of them."""
+    from bench.auth import auth as measure  # noqa: PLC0415
+
+    _publish(measure(seconds=seconds, rounds=rounds, command=_command()), json)
 
 
 @bench.command()

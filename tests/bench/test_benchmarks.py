@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from bench.auth import auth
 from bench.checkout import CLIENTS, checkout
 from bench.cold_path import cold_path
 from bench.drivers import drivers
@@ -174,3 +175,21 @@ def test_a_rush_sells_each_copy_once() -> None:
     assert bars["sold too many or too few"].reached
     assert bars["heard anything but yes or insufficient_stock"].reached
     assert bars["slowest loser, median of rounds"].at_most == 2
+
+
+def test_knowing_who_asks_is_measured_beside_not_knowing() -> None:
+    report = auth(seconds=1, rounds=1, command=COMMAND, catalogue=SMALL)
+
+    assert _names(report) == [
+        "a cart, anonymous (X-Cart-Token)",
+        "a cart, signed in",
+        "bare argon2 checks",
+        "sign-ins",
+        "cached books",
+        "cached books while sign-ins are saturated",
+    ]
+    bars = _bars(report)
+    assert bars["signed in, beside anonymous at the same endpoint"].at_least == 0.8
+    assert bars["sign-ins, beside bare argon2"].at_least == 0.85
+    assert bars["p99 of cached reads while sign-ins are saturated, beside without"].at_most == 3
+    assert bars["failed requests"].reached
