@@ -1,0 +1,54 @@
+"""The first administrator comes from a terminal: `./bookstore admin create`."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+
+import httpx
+
+from app.lifespan import Resources
+from app.services.accounts import make_admin
+from tests.api.test_problems import assert_problem
+from tests.factories.accounts import PASSWORD, a_user, bearer
+from tests.factories.books import API
+
+
+async def test_an_administrator_is_made_beside_the_running_system() -> None:
+    email = f"boss-{os.getpid()}@example.com"
+    command = [sys.executable, "-m", "app.account_commands", "create-admin", email]
+    made = json.loads(
+        (await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=True)).stdout
+    )
+
+    async with httpx.AsyncClient(base_url=os.environ["BOOKSTORE_URL"], timeout=30) as client:
+        signed_in = await client.post(f"{API}/auth/login", json={"login": email, "password": made["password"]})
+        assert signed_in.status_code == 200, signed_in.text
+        me = await client.get(f"{API}/users/me", headers=bearer(signed_in.json()["access_token"]))
+
+    assert (me.json()["role"], me.json()["email_verified"], me.json()["username"]) == ("admin", True, made["username"])
+
+
+async def test_who_has_an_account_keeps_it_and_signs_in_anew(client: httpx.AsyncClient, shop: Resources) -> None:
+    tokens = await a_user(client)
+
+    made = await make_admin(shop.desk, "ADA@example.com", password=None)
+
+    assert (made.user.id, made.generated) == (tokens["user"]["id"], None)
+    before = await client.get(f"{API}/users/me", headers=bearer(tokens["access_token"]))
+    assert_problem(before, 401, "token_revoked")
+    signed_in = await client.post(f"{API}/auth/login", json={"login": "ada", "password": PASSWORD})
+    me = await client.get(f"{API}/users/me", headers=bearer(signed_in.json()["access_token"]))
+    assert me.json()["role"] == "admin"
+
+
+async def test_a_bad_address_or_password_is_refused_in_words() -> None:
+    command = [sys.executable, "-m", "app.account_commands", "create-admin"]
+    for arguments, environment in ((["no-address"], {}), (["boss@example.com"], {"BOOKSTORE_ADMIN_PASSWORD": "short"})):
+        done = await asyncio.to_thread(
+            subprocess.run, [*command, *arguments], capture_output=True, text=True, env=os.environ | environment
+        )
+        assert done.returncode == 1
+        assert "Traceback" not in done.stderr
+        assert done.stderr.strip()
