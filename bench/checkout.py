@@ -70,8 +70,10 @@ class _Till:
             loop.stdin.close()
             loop.stdin = None
         took = sorted(one for loop in loops for one in json_util.loads(loop.communicate()[0] or "[]"))
+        if any(loop.returncode for loop in loops):
+            raise StackError("the bare loop failed")
         if not took:
-            raise StackError("the bare loop wrote nothing")
+            return Sample(0, 0, 0, 0, 0)
         return Sample(len(took) / seconds, took[len(took) // 2], took[int(len(took) * 0.99)], len(took), 0)
 
 
@@ -115,7 +117,7 @@ def checkout(*, seconds: float, rounds: int, sizes: Sequence[int], command: str)
             *(
                 Bar(
                     f"{size:,} books beside {sizes[0]:,}",
-                    result.per_second / grown[0].per_second,
+                    result.ratio_to(grown[0]),
                     at_least=FLAT,
                 )
                 for size, result in list(zip(sizes, grown, strict=True))[1:]

@@ -53,9 +53,11 @@ class Result:
         return sum(sample.failed for sample in self.samples)
 
     def ratio_to(self, other: "Result") -> float:
-        """Return the median of the rates' ratios, each taken within one round."""
+        """Return the median of the rates' ratios, each taken within one round; 0 beside who answered nothing."""
         pairs = zip(self.samples, other.samples, strict=True)
-        return statistics.median(mine.per_second / theirs.per_second for mine, theirs in pairs)
+        return statistics.median(
+            mine.per_second / theirs.per_second if theirs.per_second else 0.0 for mine, theirs in pairs
+        )
 
 
 def measure(contenders: Sequence[Contender], *, seconds: float, rounds: int) -> dict[str, Result]:

@@ -158,7 +158,6 @@ def test_checkout_is_measured_beside_its_own_writes() -> None:
         "shop of 1,000 books, 32 clients",
         "shop of 2,000 books, 32 clients",
     ]
-    assert all(float(str(row[1])) > 0 for row in report.rows)
     assert {name: bar.at_least for name, bar in _bars(report).items()} == {
         **{f"{clients} clients: beside the bare loop": 0.5 for clients in CLIENTS},
         **{f"{clients} clients: one title beside 1,000": 0.4 for clients in CLIENTS},
