@@ -3,12 +3,14 @@
 import asyncio
 import gc
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Final
 
 from fastapi import FastAPI
 
+from app import clock
 from app.cache.invalidation import Invalidator
 from app.cache.reading import CachedReads
 from app.cache.sessions import Sessions
@@ -29,6 +31,9 @@ from app.services.stock_reads import StockReads
 from app.settings import Settings
 from app.telemetry import configure_logging, logger
 
+_ENDING_SECONDS: Final = 5.0
+_PAUSE_SECONDS: Final = 0.5
+
 
 @dataclass
 class Resources:
@@ -46,6 +51,17 @@ class Resources:
     till: Till
     stock: StockReads
     draining: bool = False
+
+
+async def _end(tasks: Collection[asyncio.Task[None]]) -> None:
+    # A client library may take a cancellation for one of its own time-outs, and go on: it is told again.
+    deadline = clock.monotonic() + _ENDING_SECONDS
+    while tasks and clock.monotonic() < deadline:
+        for task in tasks:
+            task.cancel()
+        _, tasks = await asyncio.wait(tasks, timeout=_PAUSE_SECONDS)
+    for task in tasks:
+        logger.error("a task doesn't end", extra={"task": repr(task)})
 
 
 @asynccontextmanager
@@ -92,9 +108,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         logger.info("started")
         yield
         loop.remove_signal_handler(signal.SIGUSR1)
-        for task in beside:
-            task.cancel()
-        await asyncio.gather(*beside, return_exceptions=True)
+        await _end(beside)
         passwords.close()
         await resources.vocabulary.aclose()
         await gateway.aclose()
