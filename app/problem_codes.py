@@ -27,6 +27,7 @@ CODES: Final[Mapping[str, Code]] = {
     "permission_denied": Code(403, "You may see this, but not change it."),
     "not_found": Code(404, "There is no such thing, or it isn't yours."),
     "method_not_allowed": Code(405, "The path doesn't know this method; `Allow` says which it knows."),
+    "request_timeout": Code(408, "The body came too slowly; nothing happened.", retryable=True),
     "conflict": Code(409, "The state of things forbids it."),
     "email_taken": Code(409, "Somebody has this e-mail address."),
     "username_taken": Code(409, "Somebody has this name."),
