@@ -65,15 +65,17 @@ async def sign_in(desk: Desk, given: SignIn, *, device: Device, once: Once[Token
     """Open a session for who knows the password.
 
     Takes as long for a name that nobody has as for a wrong password, and answers the same. The password's hash is
-    renewed where our parameters have grown. Only what fails counts towards the limit.
+    renewed where our parameters have grown. Only what fails counts towards the limit: the account's, by whichever of
+    its names, or that of the name where nobody has it.
 
     Raises:
         InvalidCredentials: the name or the password is wrong, or the account may not be used.
-        RateLimited: too many failed, for this name or from this address.
+        RateLimited: too many failed, for this account or name, or from this address.
     """
-    taken = await _count(desk, folded(given.login), device)
+    user = await desk.writer.database.fresh(lambda: User.of_login(given.login))
+    taken = await _count(desk, user.id if user else folded(given.login), device)
     try:
-        answer = await _sign_in(desk, given, device=device, once=once)
+        answer = await _sign_in(desk, user, given.password.get_secret_value(), device=device, once=once)
     except InvalidCredentials:
         raise
     except BaseException:
@@ -84,10 +86,9 @@ async def sign_in(desk: Desk, given: SignIn, *, device: Device, once: Once[Token
     return with_limits(answer, replace(taken, left=taken.left + 1))
 
 
-async def _sign_in(desk: Desk, given: SignIn, *, device: Device, once: Once[TokensView]) -> Answer:
-    user = await desk.writer.database.fresh(lambda: User.of_login(given.login))
+async def _sign_in(desk: Desk, user: User | None, password: str, *, device: Device, once: Once[TokensView]) -> Answer:
     kept = user.password_hash if user else None
-    verdict = await desk.passwords.check(given.password.get_secret_value(), kept)
+    verdict = await desk.passwords.check(password, kept)
     if user is None or not verdict.right:
         raise InvalidCredentials(_REFUSED)
 
@@ -109,17 +110,17 @@ async def check_own_password(desk: Desk, user: User, password: str, *, device: D
         InvalidCredentials: it is another.
         RateLimited: too many were.
     """
-    taken = await _count(desk, user.email_folded or user.id, device)
+    taken = await _count(desk, user.id, device)
     verdict = await desk.passwords.check(password, user.password_hash)
     if not verdict.right:
         raise InvalidCredentials("The current password is wrong.")
     await desk.limits.give_back(taken)
 
 
-async def _count(desk: Desk, name: str, device: Device) -> Taken:
+async def _count(desk: Desk, whose: str, device: Device) -> Taken:
     account = Limit.spelt("sign-in", desk.settings.limit_sign_in)
     address = Limit.spelt("sign-in-address", desk.settings.limit_sign_in_address)
-    return await desk.limits.take((account, name), *desk.limits.of_address(address, device.address))
+    return await desk.limits.take((account, whose), *desk.limits.of_address(address, device.address))
 
 
 def with_limits(answer: Answer, taken: Taken) -> Answer:

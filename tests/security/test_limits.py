@@ -47,6 +47,23 @@ async def test_ten_thousand_guesses_are_ten(client: httpx.AsyncClient, shop: Res
     assert (await _guess(client, "bob", PASSWORD)).status_code == 200
 
 
+async def test_all_names_of_an_account_have_one_limit(client: httpx.AsyncClient) -> None:
+    # given
+    mine = bearer((await a_user(client, email="ada@example.com", username="ada"))["access_token"])
+    names = ["ada", "ada@example.com", "ADA", "Ada@Example.com"]
+
+    # when
+    guessed = [(await _guess(client, names[number % len(names)])).status_code for number in range(12)]
+
+    # then
+    assert guessed == [401] * 10 + [429] * 2
+    for name in names:
+        assert_problem(await _guess(client, name, PASSWORD), 429, "rate_limited")
+    changed = {"current_password": PASSWORD, "password": "another long passphrase"}
+    assert_problem(await client.post(f"{API}/users/me/password", json=changed, headers=mine), 429, "rate_limited")
+    assert (await _guess(client, "nobody@example.com")).status_code == 401
+
+
 async def test_a_refusal_says_how_long_to_wait(client: httpx.AsyncClient, shop: Resources) -> None:
     for _ in range(10):
         assert (await _guess(client, "nobody")).status_code == 401
