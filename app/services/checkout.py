@@ -108,7 +108,9 @@ async def _start_payment(
     try:
         return await pay_order(till, order_id, payment_method=given.payment_method, attempt=attempt, placed=placed)
     except PaymentDeclined as error:
-        raise PaymentDeclined(error.detail, **{**error.data, "order_id": order_id}) from error
+        detail = f"{error.detail.rstrip('.')}. The order waits: pay it with POST /payments."
+        which = {"order_id": order_id, "payment_id": payment_id_of(order_id)}
+        raise PaymentDeclined(detail, **{**error.data, **which}) from error
 
 
 async def _refuse_early(
