@@ -72,9 +72,7 @@ async def put_in(
     """
 
     async def edit(lines: Lines, at: datetime, session: AsyncClientSession) -> Lines:
-        offer = (await Book.offers([item.book_id], session)).get(item.book_id)
-        if offer is None or not offer.is_sold:
-            raise NotFound("There is no such book.")
+        offer = await _sold(item.book_id, session)
         line = lines.get(item.book_id) or CartLine(
             book_id=offer.id, quantity=0, price_when_added=offer.price, added_at=at
         )
@@ -99,7 +97,7 @@ async def set_quantity(
     """Say how many copies of a book there shall be in the cart; 0 takes it out, and may be said twice.
 
     Raises:
-        NotFound: the book isn't in the cart, or there is no such cart.
+        NotFound: the book isn't in the cart, there is no such cart, or more are wanted of what isn't sold any more.
         InsufficientStock: so many copies there aren't.
         PreconditionFailed: the client saw another state of the cart.
     """
@@ -110,6 +108,7 @@ async def set_quantity(
         if book_id not in lines:
             raise NotFound("This book isn't in the cart.")
         if quantity > lines[book_id].quantity:
+            await _sold(book_id, session)
             await _require_stock(book_id, quantity, session)
         return lines | {book_id: _with_quantity(lines[book_id], quantity)}
 
@@ -234,7 +233,7 @@ async def view_of(cart: Cart | None, settings: Settings, session: AsyncClientSes
 
 def _line_view(line: CartLine, offers: Mapping[str, Offer], stocks: Mapping[str, Inventory]) -> CartLineView:
     offer, stock = offers[line.book_id], stocks.get(line.book_id)
-    availability = stock.availability if stock else Availability.OUT_OF_STOCK
+    availability = stock.availability if stock and offer.is_sold else Availability.OUT_OF_STOCK
     problems = []
     if not offer.is_sold:
         problems.append(CartProblem.NOT_SOLD)
@@ -281,6 +280,13 @@ def _require_room(lines: Lines) -> None:
         raise Conflict(f"A cart holds {MAX_LINES} different books at most.")
     if any(line.quantity > MAX_QUANTITY for line in lines.values()):
         raise Conflict(f"A cart holds {MAX_QUANTITY} copies of a book at most.")
+
+
+async def _sold(book_id: str, session: AsyncClientSession) -> Offer:
+    offer = (await Book.offers([book_id], session)).get(book_id)
+    if offer is None or not offer.is_sold:
+        raise NotFound("No such book is sold.")
+    return offer
 
 
 async def _require_stock(book_id: str, copies: int, session: AsyncClientSession) -> None:

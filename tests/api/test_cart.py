@@ -75,6 +75,7 @@ async def test_a_cart_says_what_stands_against_its_lines(staff: httpx.AsyncClien
         ["out_of_stock"],
         ["not_sold"],
     ]
+    assert [line["availability"] for line in cart["items"][2:]] == ["out_of_stock"] * 2
     assert (cart["items"][0]["unit_price"]["amount"], cart["items"][0]["price_when_added"]["amount"]) == (5000, 1299)
     assert cart["subtotal"]["amount"] == 2 * 5000 + 4 * 1299
 
@@ -92,6 +93,31 @@ async def test_more_than_there_are_are_not_put_in(staff: httpx.AsyncClient, cust
         assert (answer.status_code, answer.json()["code"]) == (409, "insufficient_stock")
         assert answer.json()["lines"] == [{"book_id": book, "requested": 4, "available": 3}]
     assert _lines(await customer.get(CART)) == [(book, 2)]
+
+
+async def test_of_what_is_not_sold_any_more_there_can_only_be_fewer(
+    staff: httpx.AsyncClient, customer: httpx.AsyncClient
+) -> None:
+    # given
+    book = await a_stocked_book(staff, 9)
+    await put_in_cart(customer, book, 3)
+    await staff.delete(f"{API}/books/{book}", headers={"If-Match": "*"})
+    path = f"{CART}/items/{book}"
+
+    # when
+    more = [
+        await customer.post(f"{CART}/items", json={"book_id": book, "quantity": 1}),
+        await customer.put(path, json={"quantity": 4}),
+        await customer.patch(path, json={"quantity": 4}),
+    ]
+
+    # then
+    assert [(one.status_code, one.json()["code"]) for one in more] == [(404, "not_found")] * 3
+    assert len({one.json()["detail"] for one in more}) == 1
+    assert _lines(await customer.get(CART)) == [(book, 3)]
+    assert _lines(await customer.put(path, json={"quantity": 3})) == [(book, 3)]
+    assert _lines(await customer.patch(path, json={"quantity": 1})) == [(book, 1)]
+    assert (await customer.delete(path)).status_code == 204
 
 
 async def test_copies_of_a_book_end_at_ninety_nine(staff: httpx.AsyncClient, customer: httpx.AsyncClient) -> None:
