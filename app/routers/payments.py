@@ -79,10 +79,16 @@ async def verify_payment(payment_id: str, shop: Shop, user: CurrentUser, key: Id
     response_model=RefundView,
     responses=STAFF_WRITE | problems(404, 409),
 )
-async def refund_payment(payment_id: str, body: RefundInput, shop: Shop, staff: Staff, key: NeededKey) -> Response:
-    """Give back what was paid, or a part of it, never more; a refund is `pending` until the gateway has it."""
+async def refund_payment(
+    payment_id: str, shop: Shop, staff: Staff, key: NeededKey, body: RefundInput | None = None
+) -> Response:
+    """Give back what was paid, or a part of it, never more; a refund is `pending` until the gateway has it.
+
+    Without a body all that is left.
+    """
     once = Once[Refund](key, _refunded)
-    return response_of(await cashier.refund(shop.till, payment_id, staff, body, claim=key, once=once))
+    given = body or RefundInput()
+    return response_of(await cashier.refund(shop.till, payment_id, staff, given, claim=key, once=once))
 
 
 @router.get(
