@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Response
 
 from app.answers import nothing, response_of, tagged, written
-from app.dependencies import CartKey, CurrentUser, IdempotencyKey, IfMatch, Shop, Shopper
+from app.dependencies import AnyonesKey, CartKey, CurrentUser, IdempotencyKey, IfMatch, Sender, Shop, Shopper
 from app.idempotency import Once
 from app.routers.responses import CART_READ, CART_WRITE, problems
 from app.schemas.cart import CartItem, CartQuantity, CartToMerge, CartView, GuestCart
@@ -13,9 +13,14 @@ router = APIRouter(tags=["cart"])
 
 
 @router.post("/carts", status_code=201, response_model=GuestCart)
-async def open_guest_cart(shop: Shop) -> Response:
-    """Open a cart for a guest; send its `cart_token` as `X-Cart-Token` from then on."""
-    once = Once[GuestCart](None, lambda cart: written(cart, status=201, tagged=False))
+async def open_guest_cart(shop: Shop, sender: Sender, key: AnyonesKey) -> Response:
+    """Open a cart for a guest; send its `cart_token` as `X-Cart-Token` from then on.
+
+    Make the idempotency key a random one: who sends it again from the same address gets the same cart.
+    """
+    # Nobody is signed in: the address keeps strangers who chose the same key apart, as far as it tells them apart.
+    claim = key.of(f"guest at {sender.address}", secret_answer=True) if key else None
+    once = Once[GuestCart](claim, lambda cart: written(cart, status=201, tagged=False))
     return response_of(await carts.open_guest_cart(shop.writer, settings=shop.settings, once=once))
 
 

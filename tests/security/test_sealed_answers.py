@@ -4,8 +4,10 @@ import asyncio
 from typing import Any
 
 import httpx
+from fastapi import FastAPI
 
 from app.lifespan import Resources
+from app.models.cart import Cart
 from app.models.session import Session
 from tests.api.test_problems import assert_problem
 from tests.factories.accounts import PASSWORD, a_user, registration
@@ -69,3 +71,32 @@ async def test_the_form_of_oauth_takes_keys_too(client: httpx.AsyncClient) -> No
 
     assert [answer.status_code for answer in answers] == [200, 200]
     assert answers[0].content == answers[1].content
+
+
+async def test_a_guests_cart_is_opened_once(client: httpx.AsyncClient, app: FastAPI, shop: Resources) -> None:
+    # when
+    answers = await asyncio.gather(*(client.post(f"{API}/carts", headers=KEY) for _ in range(5)))
+    other_key = await client.post(f"{API}/carts", headers={"Idempotency-Key": "2"})
+    elsewhere = httpx.ASGITransport(app, client=("203.0.113.9", 40_000))
+    async with httpx.AsyncClient(transport=elsewhere, base_url="http://shop") as stranger:
+        others = await stranger.post(f"{API}/carts", headers=KEY)
+
+    # then
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.content for answer in answers}) == 1
+    assert sorted(answer.headers.get("idempotency-replayed", "") for answer in answers) == [""] + ["true"] * 4
+    token = answers[0].json()["cart_token"]
+    assert (await client.get(f"{API}/cart", headers={"X-Cart-Token": token})).json()["id"] == answers[0].json()["id"]
+    for other in (other_key, others):
+        assert (other.status_code, "idempotency-replayed" in other.headers) == (201, False)
+    assert len({one.json()["cart_token"] for one in (answers[0], other_key, others)}) == 3
+    assert await Cart.count() == 3
+    kept = repr(await shop.database.database["idempotency_keys"].find({}).to_list())
+    for secret in (token, "cart_token"):
+        assert secret not in kept
+
+
+async def test_opening_a_cart_says_that_it_takes_a_key(client: httpx.AsyncClient) -> None:
+    operation = (await client.get(f"{API}/openapi.json")).json()["paths"][f"{API}/carts"]["post"]
+
+    assert [parameter["name"] for parameter in operation["parameters"]] == ["Idempotency-Key"]
