@@ -12,7 +12,14 @@ from pydantic import JsonValue
 
 from app import acting
 from app.answers import Public
-from app.errors import AuthenticationRequired, IdempotencyKeyMissing, PermissionDenied, TokenRevoked
+from app.errors import (
+    AuthenticationRequired,
+    FieldError,
+    IdempotencyKeyMissing,
+    InvalidInput,
+    PermissionDenied,
+    TokenRevoked,
+)
 from app.idempotency import Claim, SentKey
 from app.lifespan import Resources
 from app.models.cart import CartOwner
@@ -146,6 +153,8 @@ _NeededKeyHeader = Annotated[str | None, _key_header(**{NEEDED: True})]
 
 
 def _sent(request: Request, shop: Resources, key: str) -> SentKey:
+    if len(set(request.headers.getlist("idempotency-key"))) > 1:
+        raise InvalidInput(FieldError("header:Idempotency-Key", "ambiguous", "must be sent once, with one value"))
     # As the gate read it: of a form the framework leaves nothing to read again.
     body: bytes = request.scope["state"]["body"]
     is_json = body and not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")

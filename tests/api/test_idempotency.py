@@ -2,7 +2,9 @@ import asyncio
 
 import httpx
 
+from tests.api.test_problems import assert_problem
 from tests.factories.books import API, a_book, book_body
+from tests.factories.buying import order_body
 
 
 async def test_a_repeat_with_the_same_key_gives_the_same_answer(staff: httpx.AsyncClient) -> None:
@@ -59,3 +61,20 @@ async def test_keys_are_checked(staff: httpx.AsyncClient) -> None:
     for key in ("", "a b", "x" * 256):
         response = await staff.post(f"{API}/books", json=book_body(), headers={"Idempotency-Key": key})
         assert response.status_code == 422, key
+
+
+async def test_two_keys_in_one_request_are_refused(staff: httpx.AsyncClient, customer: httpx.AsyncClient) -> None:
+    two = [("Idempotency-Key", "first"), ("Idempotency-Key", "second")]
+    same = [("Idempotency-Key", "first")] * 2
+
+    refused = [
+        await staff.post(f"{API}/books", json=book_body(), headers=two),
+        await customer.post(f"{API}/orders", json=order_body(), headers=two),
+        await customer.post(f"{API}/carts", headers=two),
+    ]
+    made = await staff.post(f"{API}/books", json=book_body(), headers=same)
+
+    for answer in refused:
+        [field] = assert_problem(answer, 422, "validation_error")["errors"]
+        assert (field["pointer"], field["code"]) == ("header:Idempotency-Key", "ambiguous")
+    assert made.status_code == 201
