@@ -29,6 +29,7 @@ from app.schemas.book_query import ListQuery
 from app.security import Principal, derived_key, verify_access_token
 from app.services.carts import digest_of
 from app.services.sessions import Device
+from app.wording import spelt
 
 
 async def _resources(request: Request) -> Resources:
@@ -142,7 +143,7 @@ Shopper = Annotated[CartOwner, Depends(_shopper)]
 def _key_header(**extra: JsonValue) -> Any:
     return Header(
         alias="Idempotency-Key",
-        pattern=r"^[\x21-\x7e]{1,255}$",
+        pattern=spelt(r"^[\x21-\x7e]{1,255}$", "must be 1 to 255 visible ASCII characters, without spaces"),
         description="1 to 255 visible ASCII characters; a repeat with the same key gives the first answer again",
         json_schema_extra=extra,
     )

@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from app.errors import FieldError, InvalidInput, json_pointer
+from app.wording import sentence_of
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -31,5 +32,5 @@ def apply_patch(shape: type[T], current: dict[str, Any], patch: dict[str, Any]) 
     try:
         return shape.model_validate(merge_patch(current, patch))
     except ValidationError as error:
-        fields = (FieldError(json_pointer(e["loc"]), e["type"], e["msg"]) for e in error.errors())
+        fields = (FieldError(json_pointer(e["loc"]), e["type"], sentence_of(e)) for e in error.errors())
         raise InvalidInput(*fields) from error

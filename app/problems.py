@@ -17,6 +17,7 @@ from app.database import as_domain_error
 from app.errors import BookstoreError, FieldError, PreconditionFailed, RateLimited, json_pointer
 from app.problem_codes import CODES
 from app.telemetry import logger
+from app.wording import sentence_of
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -134,7 +135,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _validation(request: Request, error: RequestValidationError) -> Response:
-        fields = [FieldError(_pointer(e["loc"]), e["type"], e["msg"]) for e in error.errors()]
+        fields = [FieldError(_pointer(e["loc"]), e["type"], sentence_of(e)) for e in error.errors()]
         if any(e["type"] == "json_invalid" for e in error.errors()):
             return _respond(request, _Refusal("malformed_json", "The body is not valid JSON."))
         return _respond(request, _Refusal("validation_error", "Some fields are not valid; see errors.", fields))

@@ -7,18 +7,31 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr
 from app.ids import UserId
 from app.schemas.fields import Line, Timestamp
 from app.security import Role
+from app.wording import spelt
 
 Email = Annotated[
     str,
     Field(
         # As in browsers (WHATWG HTML, "valid e-mail address"), with a dot in the domain.
-        pattern=r"^[a-zA-Z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
-        r"(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)+$",
+        pattern=spelt(
+            r"^[a-zA-Z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
+            r"(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)+$",
+            "must be an e-mail address, such as ada@example.com",
+        ),
         max_length=254,
         examples=["ada@example.com"],
     ),
 ]
-Username = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{2,31}$", examples=["ada"])]
+Username = Annotated[
+    str,
+    Field(
+        pattern=spelt(
+            r"^[A-Za-z0-9][A-Za-z0-9._-]{2,31}$",
+            "must have 3 to 32 characters: letters from A to Z, digits, and after the first also . _ -",
+        ),
+        examples=["ada"],
+    ),
+]
 """Never an e-mail address: it has no `@`."""
 
 Password = Annotated[SecretStr, Field(max_length=1024)]

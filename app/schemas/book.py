@@ -19,6 +19,7 @@ from app.schemas.fields import (
     isbn10_of,
     parse_isbn,
 )
+from app.wording import spelt
 
 
 class Format(StrEnum):
@@ -47,7 +48,9 @@ class Series(BaseModel):
     position: Annotated[
         str | None,
         Field(
-            pattern=r"^\d{1,4}(\.\d{1,2})?(-\d{1,4}(\.\d{1,2})?)?$",
+            pattern=spelt(
+                r"^\d{1,4}(\.\d{1,2})?(-\d{1,4}(\.\d{1,2})?)?$", "must be a number or a range, such as 1, 0.5 or 1-3"
+            ),
             description="Its number in the series; omnibus volumes have a range",
             examples=["1", "0.5", "1-3"],
         ),

@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 from app.money import MAX_AMOUNT
 from app.schemas.book import Format
 from app.schemas.fields import IN_DIGITS, CategoryReference, Flag, Language, Line
+from app.wording import spelt
 
 Include = Literal["total"]
 _Name = Annotated[Line, Field(max_length=200)]
@@ -66,7 +67,10 @@ class BookSort(StrEnum):
 
 
 _FIELD: Final = f"-?({'|'.join(BookSort)})"
-SORT_PATTERN: Final = f"^{_FIELD}(,{_FIELD}){{0,2}}$"
+SORT_FIELDS: Final = ", ".join(BookSort)
+SORT_PATTERN: Final = spelt(
+    f"^{_FIELD}(,{_FIELD}){{0,2}}$", f"must be up to three of {SORT_FIELDS}, such as -rating,price"
+)
 
 
 class BookListQuery(BookFilters):

@@ -6,8 +6,19 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.ids import CategoryId
 from app.schemas.fields import CategoryReference, Line, Prose, Timestamp
+from app.wording import spelt
 
-Slug = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=100, examples=["science-fiction"])]
+Slug = Annotated[
+    str,
+    Field(
+        pattern=spelt(
+            r"^[a-z0-9]+(-[a-z0-9]+)*$",
+            "must be small letters and digits, with single hyphens between, such as science-fiction",
+        ),
+        max_length=100,
+        examples=["science-fiction"],
+    ),
+]
 
 
 class CategoryInput(BaseModel):

@@ -18,6 +18,7 @@ from stdnum import isbn as isbn_numbers
 from stdnum.exceptions import ValidationError as NumberError
 
 from app.clock import rfc3339
+from app.wording import spelt
 
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _INTEGER: Final = re.compile(r"-?[0-9]{1,18}")
@@ -74,7 +75,12 @@ Moment = Annotated[AwareDatetime, BeforeValidator(_spelt_as_moment)]
 
 Language = Annotated[
     str,
-    StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$", max_length=35),
+    StringConstraints(
+        pattern=spelt(
+            r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$", "must be a language tag as BCP 47 writes it, such as en or pt-BR"
+        ),
+        max_length=35,
+    ),
     WithJsonSchema(
         {"type": "string", "pattern": "^[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$", "maxLength": 35, "examples": ["en"]},
     ),

@@ -8,6 +8,7 @@ from app.ids import OrderId, PaymentId, RefundId, UserId
 from app.money import MAX_AMOUNT, Currency, Money
 from app.schemas.book_query import ListQuery
 from app.schemas.fields import Line, Timestamp
+from app.wording import spelt
 
 PAYMENT_STATES: Final = (
     "`requires_payment`, `processing`, `failed`, `paid`, `partially_refunded`, `refunded` or `cancelled`"
@@ -18,7 +19,10 @@ _Id = Annotated[Line, Field(max_length=40)]
 PaymentMethod = Annotated[
     str,
     Field(
-        pattern=r"^pm_[A-Za-z0-9_]{1,97}$",
+        pattern=spelt(
+            r"^pm_[A-Za-z0-9_]{1,97}$",
+            "must be the gateway's name of a payment method: pm_, then up to 97 letters, digits or _",
+        ),
         description="A payment method of the gateway's, to pay with at once",
         examples=["pm_card_visa"],
     ),

@@ -7,8 +7,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.ids import BookId
 from app.schemas.book import BookView
-from app.schemas.book_query import SORT_PATTERN, BookFilters
+from app.schemas.book_query import SORT_FIELDS, SORT_PATTERN, BookFilters
 from app.schemas.fields import IN_DIGITS, Line
+from app.wording import spelt
 
 RELEVANCE: Final = "relevance"
 MAX_QUERY: Final = 200
@@ -43,7 +44,10 @@ class SearchQuery(BookFilters):
     sort: Annotated[
         str,
         Field(
-            pattern=f"^{RELEVANCE}$|{SORT_PATTERN}",
+            pattern=spelt(
+                f"^{RELEVANCE}$|{SORT_PATTERN}",
+                f"must be {RELEVANCE}, or up to three of {SORT_FIELDS}, such as -rating,price",
+            ),
             description="`relevance`, or up to three fields, `-` for descending",
             examples=["-rating,price"],
         ),
@@ -51,7 +55,9 @@ class SearchQuery(BookFilters):
     facets: Annotated[
         str | None,
         Field(
-            pattern=f"^{_FACET}(,{_FACET}){{0,5}}$",
+            pattern=spelt(
+                f"^{_FACET}(,{_FACET}){{0,5}}$", f"must be up to six of {', '.join(Facet)}, with commas between"
+            ),
             description="What to count the books found by",
             examples=["category,author,language,format,price,rating"],
         ),
