@@ -120,6 +120,8 @@ def _missing(parameter: str) -> dict[str, str]:
 
 def _create_intent(intact: Callable[..., Any]) -> Callable[..., Any]:
     def create(cls: type, *, allowed_payment_method_types: list[str] | None = None, **data: Any) -> Any:
+        if "payment_method_types" in data:
+            raise UserError(400, "Received unknown parameter: payment_method_types", {"param": "payment_method_types"})
         return intact(cls, **data, payment_method_types=allowed_payment_method_types)
 
     return create

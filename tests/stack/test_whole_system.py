@@ -130,7 +130,7 @@ async def test_the_payment_stand_in_keeps_its_ledger_over_a_restart(system: Stac
     gateway = stripe.StripeClient(
         system.environment["STRIPE_API_KEY"], base_addresses={"api": system.environment["BOOKSTORE_STRIPE_API_BASE"]}
     )
-    parameters: Any = {"amount": 1299, "currency": "usd", "payment_method_types": ["card"]}
+    parameters: Any = {"amount": 1299, "currency": "usd", "allowed_payment_method_types": ["card"]}
     intent = await asyncio.to_thread(gateway.v1.payment_intents.create, parameters)
 
     # when
