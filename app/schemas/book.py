@@ -122,6 +122,12 @@ class BookInput(BaseModel):
         return self
 
 
+class LanguageUnknown(BookInput):
+    """The same for a book that was imported without a language; it stays so until somebody says which it is."""
+
+    language: Language | None = None  # type: ignore[assignment]  # wider than the parent's, for this one purpose
+
+
 class BookView(BaseModel):
     """A book, as everybody sees it."""
 

@@ -15,7 +15,7 @@ from app.models.book import Book
 from app.models.category import Category
 from app.models.inventory import Inventory
 from app.models.search_term import SearchTerm
-from app.schemas.book import BookInput, BookView
+from app.schemas.book import BookInput, BookView, LanguageUnknown
 from app.search.text import index_fields
 
 
@@ -71,7 +71,8 @@ async def patch_book(
         # One ISBN is derived from the other: a patch of one must not be held against the other's old value.
         if "isbn13" in patch or "isbn10" in patch:
             writable |= {"isbn13": None, "isbn10": None}
-        given = apply_patch(BookInput, writable, patch)
+        shape = LanguageUnknown if book.language is None and "language" not in patch else BookInput
+        given = apply_patch(shape, writable, patch)
         return await _rewrite(book, given, attempt)
 
     return await once.perform(writer, work)

@@ -1,5 +1,6 @@
 import httpx
 
+from app.lifespan import Resources
 from tests.factories.books import API, a_book, a_category, book_body, stock_of
 
 
@@ -91,6 +92,23 @@ async def test_put_replaces_and_empties_what_is_left_out(staff: httpx.AsyncClien
     replaced = response.json()
     assert (replaced["title"], replaced["subtitle"], replaced["pages"]) == ("The Dispossessed", None, None)
     assert (replaced["id"], replaced["created_at"]) == (book["id"], book["created_at"])
+
+
+async def test_a_book_that_was_imported_without_a_language_can_be_changed(
+    staff: httpx.AsyncClient, shop: Resources
+) -> None:
+    # given
+    book = await a_book(staff)
+    await shop.database.database["books"].update_one({"_id": book["id"]}, {"$set": {"language": None}})
+    path, price = f"{API}/books/{book['id']}", {"amount": 777, "currency": "USD"}
+
+    # when
+    changed = await staff.patch(path, json={"price": price}, headers={"If-Match": "*"})
+    emptied = await staff.patch(path, json={"language": None}, headers={"If-Match": "*"})
+
+    # then
+    assert (changed.status_code, changed.json()["price"], changed.json()["language"]) == (200, price, None)
+    assert (emptied.status_code, emptied.json()["errors"][0]["pointer"]) == (422, "/language")
 
 
 async def test_a_patch_is_checked_as_if_it_had_been_sent_whole(staff: httpx.AsyncClient) -> None:
