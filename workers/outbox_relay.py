@@ -18,7 +18,7 @@ from pymongo.errors import PyMongoError
 
 from app import clock
 from app.database import Database
-from app.models.outbox_event import OutboxEvent
+from app.models.outbox_event import OutboxEvent, OutboxState
 from app.telemetry import configure_logging, logger
 from workers.celery_app import celery_app, settings
 
@@ -97,7 +97,11 @@ class Relay:
                 continue
 
     async def _listen(self) -> None:
-        pipeline: list[dict[str, Any]] = [{"$match": {"operationType": "insert"}}, {"$project": {"_id": 1}}]
+        pipeline: list[dict[str, Any]] = [
+            # What nobody waits for is only recorded.
+            {"$match": {"operationType": "insert", "fullDocument.state": OutboxState.WAITING.value}},
+            {"$project": {"_id": 1}},
+        ]
         while True:
             try:
                 async with await OutboxEvent.get_pymongo_collection().watch(pipeline, max_await_time_ms=1000) as stream:
