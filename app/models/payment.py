@@ -53,6 +53,7 @@ class Payment(Document):
     captured: int = 0
     claimed: int = 0
     refunded: int = 0
+    left_out: Annotated[bool, Field(description="The order was answered without it: the gateway was away")] = False
     ask_at: Annotated[datetime | None, Field(description="When the gateway is asked again, whatever it tells us")]
     created_at: datetime
     updated_at: datetime
@@ -85,6 +86,12 @@ class Payment(Document):
         return await cls.find_one({"intent_id": intent_id})
 
     @classmethod
+    async def ids_of_intents(cls, intent_ids: Sequence[str]) -> dict[str, str]:
+        """Return the ids of the payments that the gateway knows by these, by the gateway's."""
+        found = cls.get_pymongo_collection().find({"intent_id": {"$in": list(intent_ids)}}, {"intent_id": 1})
+        return {row["intent_id"]: row["_id"] async for row in found}
+
+    @classmethod
     async def of_ids(cls, payment_ids: Sequence[str]) -> "dict[str, Payment]":
         """Return these payments, by id."""
         return {one.id: one for one in await cls.find({"_id": {"$in": list(payment_ids)}}).to_list()}
@@ -114,6 +121,17 @@ class Payment(Document):
             return_document=ReturnDocument.AFTER,
         )
         return cls.model_validate(found) if found else None
+
+    @classmethod
+    async def leave_out(cls, payment_id: str, *, session: AsyncClientSession) -> "Payment | None":
+        """Note that the order's answer names no payment; where the payment has an intent by now, return it instead.
+
+        Whoever attaches an intent at the same moment comes before this, and is found, or after it, and finds it.
+        """
+        collection = cls.get_pymongo_collection()
+        without = {"_id": payment_id, "intent_id": None}
+        done = await collection.update_one(without, {"$set": {"left_out": True}}, session=session)
+        return None if done.matched_count else await cls.of_id(payment_id, session)
 
     @classmethod
     async def capture(cls, payment_id: str, amount: int, *, at: datetime, session: AsyncClientSession) -> int:

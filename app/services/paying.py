@@ -17,8 +17,8 @@ from app.services import fulfilment
 from app.services.refunding import adopt, give_back
 from app.telemetry import logger
 
-ASK_EVERY: Final = timedelta(seconds=30)
-"""How often the gateway is asked about a payment that it told us nothing of: a lost webhook is repaired within 60 s."""
+ASK_EVERY: Final = timedelta(minutes=10)
+"""How often the gateway is asked about a payment of which it has nothing to tell, also in its record of events."""
 
 _ENDED: Final = frozenset({OrderStatus.CANCELLED, OrderStatus.EXPIRED})
 _WAITING: Final = frozenset(
