@@ -79,3 +79,8 @@ class IdempotencyKey(Document):
         )
         stored = finished or await collection.find_one({"_id": key_id})
         return bytes(stored["body"]) if stored else body
+
+    @classmethod
+    async def finish_as_it_is(cls, key_id: str, *, session: AsyncClientSession) -> None:
+        """Let an unfinished answer stand as it was stored."""
+        await cls.get_pymongo_collection().update_one({"_id": key_id}, {"$set": {"unfinished": None}}, session=session)
