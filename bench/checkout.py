@@ -5,6 +5,7 @@ import sys
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ import httpx
 from bson import json_util
 from pymongo import MongoClient
 
+from bench.lags import Lags, lags_since
 from bench.machine import require_wrk, this_machine
 from bench.report import Bar, Cell, Report
 from bench.rounds import Result, progress_over
@@ -29,11 +31,14 @@ TO_BARE: Final = 0.5
 HOT_TO_SPREAD: Final = 0.4
 FLAT: Final = 0.85
 """An order may cost 15 % more among many books."""
+LATEST_SECONDS: Final = 1.0
 
 _COPIES: Final = 10_000_000
 _SCRIPT: Final = Path(__file__).with_name("orders.lua")
 _ROWS: Final = ("orders", "payments", "outbox_events", "stock_movements", "idempotency_keys")
 _DAY: Final = 86_400
+_CARD: Final = "pm_card_visa"
+_PAID: Final = f"shop, spread, {GROWING_CLIENTS} clients who pay at once"
 
 
 @dataclass(frozen=True)
@@ -45,10 +50,10 @@ class _Till:
     books: list[str]
     rows: dict[str, dict[str, Any]]
 
-    def order(self, books: Sequence[str], *, clients: int, seconds: float) -> Sample:
-        """Order these books through HAProxy."""
+    def order(self, books: Sequence[str], *, clients: int, seconds: float, pay_by: str = "") -> Sample:
+        """Order these books through HAProxy; pay with the same request where a payment method is given."""
         file = self.shop.profile.run / "orders.txt"
-        file.write_text("\n".join([self.token, uuid.uuid4().hex, *books]) + "\n", encoding="utf-8")
+        file.write_text("\n".join([self.token, uuid.uuid4().hex, pay_by, *books]) + "\n", encoding="utf-8")
         return run_wrk(
             self.shop.stack.url, file, seconds=seconds, connections=clients, threads=min(clients, 2), script=_SCRIPT
         )
@@ -89,6 +94,8 @@ def checkout(*, seconds: float, rounds: int, sizes: Sequence[int], command: str)
             contenders = _contenders(till) if number == 0 else {}
             contenders[_sized(size)] = _ordering(till, till.books, GROWING_CLIENTS)
             results |= _measure(contenders, seconds=seconds, rounds=rounds)
+            if number == 0:
+                results[_PAID], lags = _pay(till, seconds=seconds)
     grown = [results[_sized(size)] for size in sizes]
     failed = sum(result.failed for result in results.values())
     return Report(
@@ -122,10 +129,22 @@ def checkout(*, seconds: float, rounds: int, sizes: Sequence[int], command: str)
                 )
                 for size, result in list(zip(sizes, grown, strict=True))[1:]
             ),
+            Bar("from payment to delivered event, p99", lags.worst[0], at_most=LATEST_SECONDS, unit=" s"),
+            Bar("from payment to letter, p99", lags.worst[1], at_most=LATEST_SECONDS, unit=" s"),
             Bar("orders that failed", failed, at_most=0),
         ],
-        notes=["the shop also makes each order's PaymentIntent at the stand-in for Stripe, and sends its events"],
+        notes=[
+            "the shop also makes each order's PaymentIntent at the stand-in for Stripe",
+            f"{len(lags.letters):,} payments and letters",
+        ],
     )
+
+
+def _pay(till: _Till, *, seconds: float) -> tuple[Result, Lags]:
+    """Let everybody pay at once, and see when the events and letters of that have arrived."""
+    begun = datetime.now(UTC)
+    sample = till.order(till.books, clients=GROWING_CLIENTS, seconds=seconds, pay_by=_CARD)
+    return Result(_PAID, (sample,)), lags_since(till.shop, begun)
 
 
 def _named(who: str, clients: int) -> str:
@@ -170,6 +189,8 @@ def _open_till(shop: Shop) -> _Till:
     books = shop.popular_ids(TITLES)
     with MongoClient[dict[str, Any]](environment["BOOKSTORE_MONGO_URL"]) as client:
         database = client[environment["BOOKSTORE_MONGO_DATABASE"]]
+        for left in (*_ROWS, "webhook_events"):
+            database[left].delete_many({})  # an earlier run's, or its orders would expire during this one
         plenty = {"on_hand": _COPIES, "held": 0, "sold": 0, "received": _COPIES}
         database["inventory"].update_many({"_id": {"$in": books}}, {"$set": plenty})
         placed = httpx.post(
