@@ -1,6 +1,7 @@
-"""Keeps localstripe's objects in a file: what was touched is appended, so that a sale costs the same after many.
+"""Keeps localstripe's objects in a file, and sorted by kind, so that a sale costs the same after many.
 
-By itself localstripe writes all of them anew at every change.
+By itself localstripe writes all of them anew at every change, and walks through all of them to list those of a kind,
+which it does whenever it shows a charge.
 """
 
 import io
@@ -9,9 +10,67 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from localstripe.resources import Store, StripeObject, store
+from localstripe.errors import UserError
+from localstripe.resources import List, Store, StripeObject, store
 
 _GONE = b""
+
+
+class _Watched(Store):  # type: ignore[misc]  # the library has no types
+    """Notes which objects may have changed, and sorts them by kind."""
+
+    def watch(self) -> None:
+        """Begin with what is there."""
+        self.touched: set[str] = set()
+        self.kinds: dict[str, dict[str, Any]] = {}
+        for key, value in self.items():
+            self._sort_in(key, value)
+
+    def __setitem__(self, key: str, value: object) -> None:
+        dict.__setitem__(self, key, value)
+        self._note(key)
+
+    def __delitem__(self, key: str) -> None:
+        dict.__delitem__(self, key)
+        self._note(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return an object, which whoever gets it may change."""
+        self._note(key)
+        return dict.get(self, key, default)
+
+    def pop(self, key: str, *default: Any) -> Any:
+        """Take one away."""
+        found: Any = dict.pop(self, key, *default)
+        self._note(key)
+        return found
+
+    def clear(self) -> None:
+        """Take all away."""
+        for key in list(self):
+            del self[key]
+
+    def dump_to_disk(self) -> None:
+        """Leave it to the ledger."""
+
+    def _note(self, key: str) -> None:
+        self.touched.add(key)
+        self._sort_in(key, dict.get(self, key))
+
+    def _sort_in(self, key: str, value: object) -> None:
+        kind = self.kinds.setdefault(key.partition(":")[0], {})
+        if value is None:
+            kind.pop(key, None)
+        else:
+            kind[key] = value
+
+
+def _list_all(cls: Any, /, url: str, limit: int | None = None, starting_after: str | None = None, **more: str) -> Any:
+    if more:
+        raise UserError(400, f"Unexpected {', '.join(more)}")
+    listed = List(url, limit=limit, starting_after=starting_after)
+    listed._list = list(store.kinds.get(cls.object, {}).values())
+    return listed
 
 
 class Ledger:
@@ -19,7 +78,6 @@ class Ledger:
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self._touched: set[str] = set()
         self._packed: dict[str, bytes] = {}
 
     def open(self) -> None:
@@ -32,11 +90,13 @@ class Ledger:
         draft.write_bytes(b"".join(pickle.dumps(entry) for entry in self._packed.items()))
         draft.replace(self._file)
         self._packed.clear()
-        self._watch()
+        store.__class__ = _Watched
+        store.watch()
+        StripeObject._api_list_all = classmethod(_list_all)
 
     def save(self) -> None:
         """Append what was touched."""
-        touched, self._touched = self._touched, set()
+        touched, store.touched = store.touched, set()
         if touched:
             with self._file.open("ab") as file:
                 file.write(b"".join(pickle.dumps((key, _packed(key))) for key in touched))
@@ -54,45 +114,11 @@ class Ledger:
                     yield entry
 
     def _unpacked(self, key: str) -> Any:
-        found = store.get(key)
+        found = dict.get(store, key)
         if found is None:
             found = _Unpickler(self._packed[key], self._unpacked).load()
             dict.__setitem__(store, key, found)
         return found
-
-    def _watch(self) -> None:
-        touched = self._touched_by
-
-        class Watched(Store):  # type: ignore[misc]  # the library has no types
-            def __setitem__(self, key: str, value: object) -> None:
-                touched(key)
-                dict.__setitem__(self, key, value)
-
-            def __delitem__(self, key: str) -> None:
-                touched(key)
-                dict.__delitem__(self, key)
-
-            def get(self, key: str, default: Any = None) -> Any:
-                # Whoever gets an object may change it.
-                touched(key)
-                return dict.get(self, key, default)
-
-            def pop(self, key: str, *default: Any) -> Any:
-                touched(key)
-                return dict.pop(self, key, *default)
-
-            def clear(self) -> None:
-                for key in self:
-                    touched(key)
-                dict.clear(self)
-
-            def dump_to_disk(self) -> None:
-                """Leave it to the ledger."""
-
-        store.__class__ = Watched
-
-    def _touched_by(self, key: str) -> None:
-        self._touched.add(key)
 
 
 class _Pickler(pickle.Pickler):
