@@ -231,8 +231,11 @@ class Book(Document):
         collection = cls.get_pymongo_collection()
         combinations = await collection.distinct("categories.id", {"category_path": moved})
         changed = 0
-        async for book in collection.find({"categories.id": {"$in": combinations}}, {"categories.id": 1}):
+        asked = {"categories.id": 1, "category_path": 1}
+        async for book in collection.find({"categories.id": {"$in": combinations}}, asked):
             path = sorted({step for one in book["categories"] for step in paths.get(one["id"], [])})
+            if path == book["category_path"]:
+                continue
             result = await collection.update_one(
                 {"_id": book["_id"], "category_path": {"$ne": path}}, {"$set": {"category_path": path}}
             )
