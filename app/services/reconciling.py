@@ -25,6 +25,8 @@ _SECONDS: Final = 8.0
 _AT_ONCE: Final = 8
 _BATCH: Final = 200
 _REFUNDS: Final = 200
+_ASKED: Final = 100
+"""So many payments are asked about in one round: nobody waits for this, and it must take nothing from who does."""
 
 _LATE: Final = timedelta(seconds=10)
 """By so much later than it happened an event may show up in the gateway's record."""
@@ -93,10 +95,12 @@ def _complain(outcomes: Sequence[BaseException | None]) -> None:
 async def _ask(till: Till, *, until: float) -> int:
     waiting = await Refund.waiting(now=clock.now(), limit=_REFUNDS)
     settled = 0
+    left = _ASKED
 
     async def work() -> None:
-        nonlocal settled
-        while clock.monotonic() < until:
+        nonlocal settled, left
+        while clock.monotonic() < until and (waiting or left > 0):
+            left -= not waiting
             payment_id = waiting.pop() if waiting else await _take_due()
             if payment_id is None:
                 return
