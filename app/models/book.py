@@ -133,8 +133,13 @@ class Book(Document):
     @classmethod
     async def offers(cls, ids: Iterable[str], session: AsyncClientSession | None = None) -> dict[str, Offer]:
         """Return what is offered under these ids, by id; archived books are among them."""
-        cursor = cls.get_pymongo_collection().find({"_id": {"$in": list(ids)}}, _OFFERED, session=session)
-        return {document["_id"]: Offer.model_validate(document) async for document in cursor}
+        wanted, collection = list(ids), cls.get_pymongo_collection()
+        if len(wanted) == 1:
+            # Most orders have one line, and one document by its id is the least work for driver and server.
+            found = [await collection.find_one({"_id": wanted[0]}, _OFFERED, session=session)]
+        else:
+            found = await collection.find({"_id": {"$in": wanted}}, _OFFERED, session=session).to_list()
+        return {document["_id"]: Offer.model_validate(document) for document in found if document is not None}
 
     @classmethod
     async def page(

@@ -112,17 +112,18 @@ class Payment(Document):
         assert found is not None
         return found
 
-    @classmethod
-    async def attach_intent(
-        cls, payment_id: str, *, intent_id: str, client_secret: str | None, at: datetime
-    ) -> "Payment | None":
+    async def attach_intent(self, *, intent_id: str, client_secret: str | None, at: datetime) -> "Payment | None":
         """Note the intent that was made; the first one counts. None where the payment has one, or is called off."""
-        found = await cls.get_pymongo_collection().find_one_and_update(
-            {"_id": payment_id, "intent_id": None, **_OPEN},
-            {"$set": {"intent_id": intent_id, "client_secret": client_secret, "updated_at": at}},
-            return_document=ReturnDocument.AFTER,
-        )
-        return cls.model_validate(found) if found else None
+        made = {"intent_id": intent_id, "client_secret": client_secret, "updated_at": at}
+        free = {"_id": self.id, "intent_id": None, **_OPEN}
+        collection = self.get_pymongo_collection()
+        # Mostly nothing has happened to it, and an update that returns nothing is one write less to the server, which
+        # keeps what a find-and-modify returned for its repeat.
+        if (await collection.update_one(free | {"left_out": False}, {"$set": made})).matched_count:
+            attached: Payment = self.model_copy(update=made)
+            return attached
+        found = await collection.find_one_and_update(free, {"$set": made}, return_document=ReturnDocument.AFTER)
+        return Payment.model_validate(found) if found else None
 
     @classmethod
     async def leave_out(cls, payment_id: str, *, session: AsyncClientSession) -> "Payment | None":

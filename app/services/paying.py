@@ -63,9 +63,7 @@ async def start_payment(till: Till, order: Order, known: Payment | None = None) 
     intent = await till.gateway.create_intent(
         payment_id=payment.id, order_id=order.id, amount=payment.amount, currency=payment.currency
     )
-    attached = await Payment.attach_intent(
-        payment.id, intent_id=intent.id, client_secret=intent.client_secret, at=clock.now()
-    )
+    attached = await payment.attach_intent(intent_id=intent.id, client_secret=intent.client_secret, at=clock.now())
     payment = attached or await _known(payment.id)
     if payment.intent_id != intent.id:
         # Another request was first, at a gateway that keeps no keys; or the order ended meanwhile.
