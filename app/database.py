@@ -118,6 +118,10 @@ class Database:
                 await admit()
             return await self._run_in_transaction(callback, seconds=max(until - clock.monotonic(), 0.001))
 
+    def is_busy(self, name: str) -> bool:
+        """Tell whether somebody of this process is in a transaction `in_turn` of this name."""
+        return self._turns.is_taken(name)
+
     async def _run_in_transaction(self, callback: Callable[[AsyncClientSession], Awaitable[T]], *, seconds: float) -> T:
         try:
             async with self.client.start_session() as session:

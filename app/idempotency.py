@@ -13,7 +13,7 @@ from app.auditing import audited
 from app.cache.invalidation import Invalidator
 from app.cache.tags import Names
 from app.database import Database
-from app.errors import IdempotencyKeyReused
+from app.errors import BookstoreError, IdempotencyKeyReused
 from app.models.idempotency_key import IdempotencyKey
 from app.sealing import Seal
 
@@ -113,18 +113,33 @@ class Once(Generic[T]):
         committed may have died before it got that far. A repeat that arrives while the first still runs waits for it.
         Where the work refuses, nothing is stored: a repeat is judged anew.
 
+        Most keys are new, so the first attempt doesn't look for an answer: where there is one, the claim is refused,
+        or the work is, by what the first request did. Then the next attempt looks before it does anything.
+
         Raises:
             IdempotencyKeyReused: the key came with another request.
         """
+        looks = refused = False
 
         async def transaction(session: AsyncClientSession) -> Answer:
-            return await self._attempt(Attempt(session), work)
+            nonlocal looks, refused
+            earlier = await self.earlier(session) if looks else None
+            if earlier is not None:
+                return earlier
+            looks = True  # whoever starts over does so since somebody else wrote: this very request, perhaps
+            try:
+                return await self._attempt(Attempt(session), work)
+            except BookstoreError:
+                refused = True
+                raise
 
         turns = [*in_turn, *([f"key {self.claim.id}"] if self.claim else [])]
         try:
             answer = await writer.database.run_in_transaction(transaction, in_turn=turns, admit=admit)
-        except DuplicateKeyError:
-            # The first request committed between our look and our claim; its answer is there now.
+        except (DuplicateKeyError, BookstoreError) as error:
+            if isinstance(error, BookstoreError) and not (refused and self.claim):
+                raise
+            # In a transaction of its own: it sees whatever the refusing one saw.
             answer = await writer.database.run_in_transaction(transaction, in_turn=turns, admit=admit)
         await writer.invalidator.touch(answer.touches)
         return answer
@@ -162,11 +177,7 @@ class Once(Generic[T]):
         return replace(answer, body=self.claim.opened(stored), unfinished=None)
 
     async def _attempt(self, attempt: Attempt, work: Callable[[Attempt], Awaitable[T]]) -> Answer:
-        # Look, work and claim see one snapshot, and the claim's unique id lets only one of two commit: who comes second
-        # starts over, and then finds what the first stored.
-        earlier = await self.earlier(attempt.session)
-        if earlier is not None:
-            return earlier
+        # Work and claim see one snapshot, and the claim's unique id lets only one of two commit.
         answer = replace(
             self.render(await audited(attempt.session, lambda: work(attempt))), touches=frozenset(attempt.touched)
         )

@@ -11,6 +11,7 @@ _LEAST_CHARACTERS: Final = 12
 """Different ones in a random secret, and characters in a password that a machine keeps."""
 
 _LEAST_IN_KEY: Final = 20
+_STRIPE: Final = "https://api.stripe.com"
 _MAKE_ONE: Final = "make one with: openssl rand -hex 32"
 
 
@@ -58,6 +59,11 @@ def _of_stripe(settings: "Settings") -> Iterator[str]:
             "where that is meant, set BOOKSTORE_PAYMENTS_OFF=true"
         )
         return
+    if settings.stripe_api_base != _STRIPE and not settings.stripe_stand_in:
+        yield (
+            "BOOKSTORE_STRIPE_API_BASE isn't Stripe's, so nobody's money would be taken; "
+            "where that is meant, set BOOKSTORE_STRIPE_STAND_IN=true"
+        )
     if len(key) < _LEAST_IN_KEY or not key.startswith(("sk_", "rk_")):
         yield "STRIPE_API_KEY is no secret key of Stripe's: those begin with sk_ or rk_ and are longer"
     if len(secret) < _LEAST_IN_KEY or not secret.startswith("whsec_"):

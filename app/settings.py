@@ -114,6 +114,9 @@ class Settings(BaseSettings):
     stripe_webhook_secret_file: Path | None = Field(
         None, alias="STRIPE_WEBHOOK_SECRET_FILE", description="A file that holds `STRIPE_WEBHOOK_SECRET`"
     )
+    stripe_stand_in: bool = Field(
+        False, description="Production with a stand-in for Stripe: test cards pay, and nobody's money is taken"
+    )
     payments_off: bool = Field(False, description="Production without Stripe: orders are taken and nobody can pay")
     stripe_api_base: str = Field("https://api.stripe.com", description="Where Stripe's API, or a stand-in, answers")
     payment_deadline_seconds: float = Field(

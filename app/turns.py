@@ -19,6 +19,11 @@ class Turns:
         """Start with no queue."""
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
+    def is_taken(self, name: str) -> bool:
+        """Tell whether somebody has the turn under this name."""
+        lock = self._locks.get(name)
+        return lock is not None and lock.locked()
+
     @asynccontextmanager
     async def of(self, names: Iterable[str], *, seconds: float) -> AsyncIterator[bool]:
         """Wait, so many seconds at most, until it is one's turn under every name; queues are taken in order of names.

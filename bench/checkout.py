@@ -5,6 +5,7 @@ import sys
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ import httpx
 from bson import json_util
 from pymongo import MongoClient
 
+from bench.lags import Lags, lags_since
 from bench.machine import require_wrk, this_machine
 from bench.report import Bar, Cell, Report
 from bench.rounds import Result, progress_over
@@ -25,15 +27,18 @@ from stack.tokens import access_token
 CLIENTS: Final = (8, 32, 128)
 TITLES: Final = 1_000
 GROWING_CLIENTS: Final = 32
+PAYING_CLIENTS: Final = (8, 32)
 TO_BARE: Final = 0.5
 HOT_TO_SPREAD: Final = 0.4
 FLAT: Final = 0.85
 """An order may cost 15 % more among many books."""
+LATEST_SECONDS: Final = 1.0
 
 _COPIES: Final = 10_000_000
 _SCRIPT: Final = Path(__file__).with_name("orders.lua")
-_ROWS: Final = ("orders", "payments", "outbox_events", "stock_movements", "idempotency_keys")
 _DAY: Final = 86_400
+_FAR: Final = datetime(2100, 1, 1, tzinfo=UTC)
+_CARD: Final = "pm_card_visa"
 
 
 @dataclass(frozen=True)
@@ -45,10 +50,10 @@ class _Till:
     books: list[str]
     rows: dict[str, dict[str, Any]]
 
-    def order(self, books: Sequence[str], *, clients: int, seconds: float) -> Sample:
-        """Order these books through HAProxy."""
+    def order(self, books: Sequence[str], *, clients: int, seconds: float, pay_by: str = "") -> Sample:
+        """Order these books through HAProxy; pay with the same request where a payment method is given."""
         file = self.shop.profile.run / "orders.txt"
-        file.write_text("\n".join([self.token, uuid.uuid4().hex, *books]) + "\n", encoding="utf-8")
+        file.write_text("\n".join([self.token, uuid.uuid4().hex, pay_by, *books]) + "\n", encoding="utf-8")
         return run_wrk(
             self.shop.stack.url, file, seconds=seconds, connections=clients, threads=min(clients, 2), script=_SCRIPT
         )
@@ -82,6 +87,7 @@ def checkout(*, seconds: float, rounds: int, sizes: Sequence[int], command: str)
     require_wrk()
     machine = this_machine()
     results: dict[str, Result] = {}
+    lags: dict[int, Lags] = {}
     for number, size in enumerate(sizes):
         # Everything runs: letters are sent and the gateway is asked, as when people buy.
         with open_shop(synthetic(size), parts=KINDS) as shop:
@@ -89,6 +95,9 @@ def checkout(*, seconds: float, rounds: int, sizes: Sequence[int], command: str)
             contenders = _contenders(till) if number == 0 else {}
             contenders[_sized(size)] = _ordering(till, till.books, GROWING_CLIENTS)
             results |= _measure(contenders, seconds=seconds, rounds=rounds)
+            if number == 0:
+                for clients in PAYING_CLIENTS:
+                    results[_paid(clients)], lags[clients] = _pay(till, clients=clients, seconds=seconds)
     grown = [results[_sized(size)] for size in sizes]
     failed = sum(result.failed for result in results.values())
     return Report(
@@ -122,10 +131,29 @@ def checkout(*, seconds: float, rounds: int, sizes: Sequence[int], command: str)
                 )
                 for size, result in list(zip(sizes, grown, strict=True))[1:]
             ),
+            *(
+                Bar(f"{clients} clients who pay: {what}, p99", late, at_most=LATEST_SECONDS, unit=" s")
+                for clients, lag in lags.items()
+                for what, late in zip(("event", "letter"), lag.worst, strict=True)
+            ),
             Bar("orders that failed", failed, at_most=0),
         ],
-        notes=["the shop also makes each order's PaymentIntent at the stand-in for Stripe, and sends its events"],
+        notes=[
+            "the shop also makes each order's PaymentIntent at the stand-in for Stripe",
+            f"{sum(len(lag.letters) for lag in lags.values()):,} payments and letters, each so late after its commit",
+        ],
     )
+
+
+def _pay(till: _Till, *, clients: int, seconds: float) -> tuple[Result, Lags]:
+    """Let everybody pay at once, and see when the events and letters of that have arrived."""
+    begun = datetime.now(UTC)
+    sample = till.order(till.books, clients=clients, seconds=seconds, pay_by=_CARD)
+    return Result(_paid(clients), (sample,)), lags_since(till.shop, begun)
+
+
+def _paid(clients: int) -> str:
+    return f"shop, spread, {clients} clients who pay at once"
 
 
 def _named(who: str, clients: int) -> str:
@@ -167,6 +195,8 @@ def _measure(contenders: dict[str, Callable[[float], Sample]], *, seconds: float
 def _open_till(shop: Shop) -> _Till:
     environment = shop.stack.environment
     token = access_token(shop.stack, role="customer", seconds=_DAY)
+    shop.forget_orders()
+    shop.wait_until_idle()
     books = shop.popular_ids(TITLES)
     with MongoClient[dict[str, Any]](environment["BOOKSTORE_MONGO_URL"]) as client:
         database = client[environment["BOOKSTORE_MONGO_DATABASE"]]
@@ -193,10 +223,9 @@ def _open_till(shop: Shop) -> _Till:
         about = {"orders": "_id", "payments": "order_id", "outbox_events": "subject", "stock_movements": "order_id"}
         rows = {name: database[name].find_one({field: order_id}) or {} for name, field in about.items()}
         rows["idempotency_keys"] = database["idempotency_keys"].find_one({}, sort=[("created_at", -1)]) or {}
-        # Copies that the shop's own workers leave alone.
-        rows["outbox_events"] |= {"state": "delivered"}
-        rows["payments"] |= {"ask_at": None, "intent_id": None}
-        rows["orders"] |= {"status": "expired"}
+        # Copies that are in the same indexes, and that the shop's own workers leave alone for many years.
+        rows["payments"] |= {"ask_at": _FAR, "intent_id": None, "client_secret": None}
+        rows["orders"] |= {"expires_at": _FAR}
     return _Till(shop, token, books, rows)
 
 

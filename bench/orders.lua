@@ -1,5 +1,5 @@
 -- Orders one copy at a time: each request another key, and a book by chance. The file says on its lines: an access
--- token, a word for this run, then the books' ids.
+-- token, a word for this run, how to pay (or nothing: later), then the books' ids.
 local started = 0
 
 function setup(thread)
@@ -9,7 +9,8 @@ end
 
 function init(arguments)
   local lines = io.lines(arguments[1])
-  token, run = lines(), lines()
+  token, run, payment_method = lines(), lines(), lines()
+  pays = payment_method ~= "" and ', "payment_method": "' .. payment_method .. '"' or ""
   books = {}
   for book in lines do books[#books + 1] = book end
   math.randomseed(os.time() * 16 + number)
@@ -25,7 +26,7 @@ function request()
   }
   local body = '{"items": [{"book_id": "' .. books[math.random(#books)] .. '", "quantity": 1}], "shipping_address": '
     .. '{"name": "Ada Lovelace", "line1": "12 St James\'s Square", "city": "London", "postal_code": "SW1Y 4JH", '
-    .. '"country": "GB"}}'
+    .. '"country": "GB"}' .. pays .. '}'
   return wrk.format("POST", "/api/v1/orders", headers, body)
 end
 

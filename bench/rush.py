@@ -48,6 +48,7 @@ def rush(*, rounds: int, buyers: int, command: str, catalogue: Catalogue | None 
     """Measure, and return the report."""
     machine = this_machine()
     with open_shop(catalogue or synthetic(10_000), parts=KINDS) as shop, progress_over(rounds) as advance:
+        shop.forget_orders()
         token = access_token(shop.stack, role="customer")
         outcomes = []
         for number, book in enumerate(shop.popular_ids(rounds)):

@@ -14,6 +14,7 @@ from typing import Any, Final
 from urllib.parse import quote_plus, urlencode
 
 import psutil
+from pymongo import MongoClient
 
 from bench.wrk import Asked
 from stack.display import errors
@@ -29,6 +30,19 @@ HOT_QUERIES: Final = 60
 _PAGE: Final = 100
 _FIRST_PORT: Final = 19_080
 _TELLING: Final = 4
+_IDLE_WITHIN_SECONDS: Final = 120.0
+_IDLE_FOR_SECONDS: Final = 3.0
+_IDLE_SHARE: Final = 0.1
+_OF_ORDERS: Final = (
+    "orders",
+    "payments",
+    "refunds",
+    "ledger_entries",
+    "outbox_events",
+    "stock_movements",
+    "idempotency_keys",
+    "webhook_events",
+)
 _FINISHED: Final = "imported.json"
 
 
@@ -104,6 +118,32 @@ class Shop:
                 break
             after = {"cursor": page["page"]["next_cursor"]}
         return ids[:count]
+
+    def wait_until_idle(self) -> None:
+        """Wait, two minutes at most, until what runs at a start is done: counting the words of all books, for one."""
+        until = time.monotonic() + _IDLE_WITHIN_SECONDS
+        before = self._busy_seconds()
+        while time.monotonic() < until:
+            time.sleep(_IDLE_FOR_SECONDS)
+            now = self._busy_seconds()
+            if now - before < _IDLE_SHARE * _IDLE_FOR_SECONDS:
+                return
+            before = now
+
+    def _busy_seconds(self) -> float:
+        busy = 0.0
+        for pid in self.pids("celery").values():
+            root = psutil.Process(pid)
+            times = [one.cpu_times() for one in (root, *root.children(recursive=True))]
+            busy += sum(one.user + one.system for one in times)
+        return busy
+
+    def forget_orders(self) -> None:
+        """Forget what earlier runs ordered, which would otherwise expire, and be asked about, during this one."""
+        with MongoClient[dict[str, Any]](self.stack.environment["BOOKSTORE_MONGO_URL"]) as client:
+            database = client[self.stack.environment["BOOKSTORE_MONGO_DATABASE"]]
+            for name in _OF_ORDERS:
+                database[name].delete_many({})
 
     def hot_books(self) -> list[Asked]:
         """Return the hot books' addresses."""

@@ -17,6 +17,9 @@ def make_secrets(folder: Path) -> None:
                  for user in ("root", "app", "migrate")}  # fmt: skip
     _keep(folder / "mongo" / "keyfile", base64.b64encode(secrets.token_bytes(96)).decode(), owner=DATABASE_USER)
     _keep(folder / "app" / "secret_key", secrets.token_hex(32), owner=APPLICATION_USER)
+    # Known to the stand-in for Stripe alone; Stripe's own come from docker-compose.stripe.yml.
+    _keep(folder / "app" / "stripe_api_key", f"sk_test_{secrets.token_hex(24)}", owner=APPLICATION_USER)
+    _keep(folder / "app" / "stripe_webhook_secret", f"whsec_{secrets.token_hex(24)}", owner=APPLICATION_USER)
     for user in ("app", "migrate"):
         url = f"mongodb://bookstore_{user}:{passwords[user]}@{MEMBERS}/?replicaSet=bookstore&authSource=admin"
         _keep(folder / "app" / f"mongo_{user}_url", url, owner=APPLICATION_USER)

@@ -4,7 +4,8 @@
 - It takes no payment method on confirmation, and no second card after a declined one.
 - It refuses `allowed_payment_method_types`, which replaced `payment_method_types` in Stripe's version 2026-09-30.
 - It knows three test cards, and charges the one that is named after being declined.
-- It refunds more than was paid, and tells nobody about refunds and cancellations.
+- It lists events of one type and not of several.
+- It refunds more than was paid, and tells nobody about refunds, cancellations and holders who say no.
 """
 
 import hashlib
@@ -37,6 +38,8 @@ CARDS = {
 }
 _PAYABLE = {"requires_payment_method", "requires_confirmation"}
 _STORED = {200, 402}
+_RUNNING: dict[str, str] = {}
+"""What requests that are being answered asked for, by their keys."""
 
 
 def fill_gaps(app: web.Application) -> None:
@@ -47,6 +50,7 @@ def fill_gaps(app: web.Application) -> None:
     PaymentIntent.amount_received = property(lambda intent: intent.amount if intent.status == "succeeded" else 0)
     PaymentMethod._try_get_canonical_test_article = classmethod(_test_card)
     PaymentMethod._charging_is_declined = _declines(PaymentMethod._charging_is_declined)
+    Event._api_list_all = classmethod(_events(Event._api_list_all.__func__))
     Refund._api_create = classmethod(_refund(Refund._api_create.__func__))
 
 
@@ -57,27 +61,22 @@ async def _remember_keys(request: web.Request, handler: Handler) -> web.StreamRe
         return await handler(request)
     name = f"idempotency:{request.headers.get('Authorization')}:{key}"
     asked = hashlib.sha256(f"{request.path}\n".encode() + await request.read()).hexdigest()
-    earlier = store.get(name)
-    if earlier is None:
-        # dict's own assignment: the store would write itself to the disk.
-        dict.__setitem__(store, name, (asked, None, b""))
+    first, status, body = store.get(name) or (_RUNNING.get(name, asked), None, b"")
+    if first != asked:
+        raise UserError(400, "Keys for idempotent requests can only be used with the same parameters.")
+    if name in _RUNNING:
+        raise UserError(409, "There is currently another in-progress request using this Idempotency-Key.")
+    if status is None:
+        _RUNNING[name] = asked
         try:
             response = await handler(request)
         except UserError as error:
             response = error.to_response()
-        except BaseException:
-            store.pop(name)
-            raise
+        finally:
+            del _RUNNING[name]
         if response.status in _STORED and isinstance(response, web.Response):
             store[name] = (asked, response.status, bytes(response.body or b""))  # type: ignore[arg-type]
-        else:
-            store.pop(name)
         return response
-    first, status, body = earlier
-    if first != asked:
-        raise UserError(400, "Keys for idempotent requests can only be used with the same parameters.")
-    if status is None:
-        raise UserError(409, "There is currently another in-progress request using this Idempotency-Key.")
     return web.Response(
         status=status, body=body, content_type="application/json", headers={"Idempotent-Replayed": "true"}
     )
@@ -95,6 +94,10 @@ async def _confirm_and_cancel(request: web.Request, handler: Handler) -> web.Str
     response = await handler(request)
     if what == "cancel":
         schedule_webhook(Event("payment_intent.canceled", PaymentIntent._api_retrieve(request.match_info["id"])))
+    if what == "_authenticate":
+        intent = PaymentIntent._api_retrieve(request.match_info["id"])
+        if intent.status == "requires_payment_method":
+            schedule_webhook(Event("payment_intent.payment_failed", intent))
     return response
 
 
@@ -136,6 +139,15 @@ def _test_card(_: type, name: str) -> Any:
 def _declines(intact: Callable[[Any], bool]) -> Callable[[Any], bool]:
     # To localstripe these cards are declined when they are attached to a customer; here nobody attaches any.
     return lambda method: bool(intact(method) or method._attaching_is_declined())
+
+
+def _events(intact: Callable[..., Any]) -> Callable[..., Any]:
+    def list_all(cls: type, url: str, *, types: list[str] | None = None, **asked: Any) -> Any:
+        found = intact(cls, url, **asked)
+        found._list = [event for event in reversed(found._list) if types is None or event.type in types]
+        return found
+
+    return list_all
 
 
 def _refund(intact: Callable[..., Any]) -> Callable[..., Any]:

@@ -18,7 +18,7 @@ from pymongo.errors import PyMongoError
 
 from app import clock
 from app.database import Database
-from app.models.outbox_event import OutboxEvent
+from app.models.outbox_event import OutboxEvent, OutboxState
 from app.telemetry import configure_logging, logger
 from workers.celery_app import celery_app, settings
 
@@ -31,6 +31,9 @@ _FORGOTTEN_AFTER_SECONDS: Final = 60
 """Rings that lay in the broker for longer are thrown away: there were others since."""
 
 _PAUSE_SECONDS: Final = 1.0
+_GATHER_SECONDS: Final = 0.15
+"""So long after it rang it gathers before it rings again: a worker that is called for each event by itself is called
+more often than it can come, while one that is called for many delivers them at once."""
 _ROWS: Final = 500
 _SUBJECTS_PER_RING: Final = 20
 
@@ -81,15 +84,18 @@ class Relay:
         logger.info("the relay sweeps")
         while True:
             self._news.clear()
+            rang = 0
             try:
-                while await self.sweep():
-                    pass
+                rang = await self.sweep()
             except OperationalError as error:
                 logger.warning("the broker is away", extra={"error": str(error)[:200]})
             except PyMongoError as error:
                 logger.warning("the outbox can't be read", extra={"error": str(error)[:200]})
             if self._heartbeat:
                 self._heartbeat.touch()
+            if rang:
+                await asyncio.sleep(_GATHER_SECONDS)
+                continue
             try:
                 async with asyncio.timeout(_PAUSE_SECONDS):
                     await self._news.wait()
@@ -97,7 +103,11 @@ class Relay:
                 continue
 
     async def _listen(self) -> None:
-        pipeline: list[dict[str, Any]] = [{"$match": {"operationType": "insert"}}, {"$project": {"_id": 1}}]
+        pipeline: list[dict[str, Any]] = [
+            # What nobody waits for is only recorded.
+            {"$match": {"operationType": "insert", "fullDocument.state": OutboxState.WAITING.value}},
+            {"$project": {"_id": 1}},
+        ]
         while True:
             try:
                 async with await OutboxEvent.get_pymongo_collection().watch(pipeline, max_await_time_ms=1000) as stream:

@@ -11,6 +11,7 @@ from app.models.book import Book
 from app.models.cache_grant import CacheGrant
 from app.models.cart import Cart
 from app.models.category import Category
+from app.models.gateway_mark import GatewayMark
 from app.models.idempotency_key import IdempotencyKey
 from app.models.inventory import Inventory, StockMovement
 from app.models.ledger_entry import LedgerEntry
@@ -30,6 +31,7 @@ DOCUMENTS: list[type[Document]] = [
     CacheGrant,
     Cart,
     Category,
+    GatewayMark,
     IdempotencyKey,
     Inventory,
     LedgerEntry,

@@ -133,8 +133,13 @@ class Book(Document):
     @classmethod
     async def offers(cls, ids: Iterable[str], session: AsyncClientSession | None = None) -> dict[str, Offer]:
         """Return what is offered under these ids, by id; archived books are among them."""
-        cursor = cls.get_pymongo_collection().find({"_id": {"$in": list(ids)}}, _OFFERED, session=session)
-        return {document["_id"]: Offer.model_validate(document) async for document in cursor}
+        wanted, collection = list(ids), cls.get_pymongo_collection()
+        if len(wanted) == 1:
+            # Most orders have one line, and one document by its id is the least work for driver and server.
+            found = [await collection.find_one({"_id": wanted[0]}, _OFFERED, session=session)]
+        else:
+            found = await collection.find({"_id": {"$in": wanted}}, _OFFERED, session=session).to_list()
+        return {document["_id"]: Offer.model_validate(document) for document in found if document is not None}
 
     @classmethod
     async def page(
@@ -231,8 +236,11 @@ class Book(Document):
         collection = cls.get_pymongo_collection()
         combinations = await collection.distinct("categories.id", {"category_path": moved})
         changed = 0
-        async for book in collection.find({"categories.id": {"$in": combinations}}, {"categories.id": 1}):
+        asked = {"categories.id": 1, "category_path": 1}
+        async for book in collection.find({"categories.id": {"$in": combinations}}, asked):
             path = sorted({step for one in book["categories"] for step in paths.get(one["id"], [])})
+            if path == book["category_path"]:
+                continue
             result = await collection.update_one(
                 {"_id": book["_id"], "category_path": {"$ne": path}}, {"$set": {"category_path": path}}
             )

@@ -22,6 +22,7 @@ class Category(Document):
     description: str | None = None
     parent_id: CategoryId | None = None
     path: Annotated[list[CategoryId], Field(description="The ids from the root to itself")]
+    unfinished: Annotated[bool, Field(description="Its books may not say yet what it says")] = False
     created_at: datetime
     updated_at: datetime
 
@@ -34,6 +35,7 @@ class Category(Document):
         IndexModel("slug", unique=True),
         IndexModel([("path", ASCENDING)]),
         IndexModel([("parent_id", ASCENDING)]),
+        IndexModel("unfinished", partialFilterExpression={"unfinished": True}),
     ]
 
     @classmethod
@@ -73,6 +75,16 @@ class Category(Document):
         Two transactions that only read each other's categories would both commit: moves could then make a cycle.
         """
         await cls.get_pymongo_collection().update_one({"_id": category_id}, {"$inc": {"held": 1}}, session=session)
+
+    @classmethod
+    async def left_unfinished(cls) -> "list[Category]":
+        """Return the categories whose books may not say yet what they say."""
+        return await cls.find({"unfinished": True}).to_list()
+
+    async def finish(self) -> None:
+        """Note that its books say what it says, unless it was changed in the meantime."""
+        seen = {"_id": self.id, "updated_at": self.updated_at}
+        await self.get_pymongo_collection().update_one(seen, {"$set": {"unfinished": False}})
 
     def ref(self) -> CategoryRef:
         """Return what books keep of it."""

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import ClassVar
 
 from beanie import Document
-from pymongo import ASCENDING, IndexModel, ReturnDocument
+from pymongo import ASCENDING, IndexModel
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 KEPT_FOR = timedelta(hours=48)
@@ -72,10 +72,13 @@ class IdempotencyKey(Document):
     async def finish(cls, key_id: str, body: bytes) -> bytes:
         """Complete an unfinished answer, unless somebody did; return the answer's body as it stands."""
         collection = cls.get_pymongo_collection()
-        finished = await collection.find_one_and_update(
-            {"_id": key_id, "unfinished": {"$ne": None}},
-            {"$set": {"body": body, "unfinished": None}},
-            return_document=ReturnDocument.AFTER,
-        )
-        stored = finished or await collection.find_one({"_id": key_id})
+        unfinished = {"_id": key_id, "unfinished": {"$ne": None}}
+        if (await collection.update_one(unfinished, {"$set": {"body": body, "unfinished": None}})).matched_count:
+            return body
+        stored = await collection.find_one({"_id": key_id})
         return bytes(stored["body"]) if stored else body
+
+    @classmethod
+    async def finish_as_it_is(cls, key_id: str, *, session: AsyncClientSession) -> None:
+        """Let an unfinished answer stand as it was stored."""
+        await cls.get_pymongo_collection().update_one({"_id": key_id}, {"$set": {"unfinished": None}}, session=session)

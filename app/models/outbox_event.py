@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Final
 
 from beanie import Document, SortDirection
 from pydantic import Field
-from pymongo import ASCENDING, IndexModel, ReturnDocument
+from pymongo import ASCENDING, IndexModel
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from app import clock
@@ -116,18 +116,16 @@ class OutboxEvent(Document):
         None where nothing waits, or the oldest is somebody else's or rests after a failure: later ones wait for it.
         """
         collection = cls.get_pymongo_collection()
-        oldest = await collection.find_one(
-            _WAITING | {"subject": subject}, {"free_at": 1}, sort=[("_id", SortDirection.ASCENDING)]
-        )
+        oldest = await collection.find_one(_WAITING | {"subject": subject}, sort=[("_id", SortDirection.ASCENDING)])
         if oldest is None or oldest["free_at"] > now:
             return None
         until = now + LEASE
-        taken = await collection.find_one_and_update(
-            _WAITING | {"_id": oldest["_id"], "free_at": oldest["free_at"]},
-            {"$set": {"free_at": until, "ring_at": until}, "$inc": {"attempts": 1}},
-            return_document=ReturnDocument.AFTER,
+        leased = {"free_at": until, "ring_at": until, "attempts": oldest["attempts"] + 1}
+        # Whoever took it meanwhile changed when it is free, and nothing else changes but with that.
+        taken = await collection.update_one(
+            _WAITING | {"_id": oldest["_id"], "free_at": oldest["free_at"]}, {"$set": leased}
         )
-        return cls.model_validate(taken) if taken else None
+        return cls.model_validate(oldest | leased) if taken.matched_count else None
 
     @classmethod
     async def backlog(cls, *, at_most: int) -> "Backlog":

@@ -1,7 +1,7 @@
 """Keeps payments: one for each order, with what the gateway took and gave back."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Final
 
@@ -32,6 +32,7 @@ class PaymentState(StrEnum):
 OPEN: Final = frozenset({PaymentState.REQUIRES_PAYMENT, PaymentState.PROCESSING, PaymentState.FAILED})
 """Money may come yet."""
 
+_LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _OPEN: Final = {"status": {"$in": [state.value for state in OPEN]}}
 
 
@@ -53,6 +54,7 @@ class Payment(Document):
     captured: int = 0
     claimed: int = 0
     refunded: int = 0
+    left_out: Annotated[bool, Field(description="The order was answered without it: the gateway was away")] = False
     ask_at: Annotated[datetime | None, Field(description="When the gateway is asked again, whatever it tells us")]
     created_at: datetime
     updated_at: datetime
@@ -63,10 +65,11 @@ class Payment(Document):
         name = "payments"
 
     INDEXES: ClassVar[list[IndexModel]] = [
-        IndexModel("intent_id", unique=True, partialFilterExpression={"intent_id": {"$type": "string"}}),
+        # `$gt` rather than `$type`: MongoDB sees that what is asked for implies it, and uses the index.
+        IndexModel("intent_id", unique=True, partialFilterExpression={"intent_id": {"$gt": ""}}, name="of_intent"),
         IndexModel([("user_id", ASCENDING), ("_id", DESCENDING)]),
         IndexModel([("status", ASCENDING), ("_id", DESCENDING)]),
-        IndexModel("ask_at", partialFilterExpression={"ask_at": {"$type": "date"}}),
+        IndexModel("ask_at", partialFilterExpression={"ask_at": {"$gt": _LONG_AGO}}, name="to_ask_about"),
     ]
 
     @property
@@ -83,6 +86,12 @@ class Payment(Document):
     async def of_intent(cls, intent_id: str) -> "Payment | None":
         """Return the payment that the gateway knows by this id."""
         return await cls.find_one({"intent_id": intent_id})
+
+    @classmethod
+    async def ids_of_intents(cls, intent_ids: Sequence[str]) -> dict[str, str]:
+        """Return the ids of the payments that the gateway knows by these, by the gateway's."""
+        found = cls.get_pymongo_collection().find({"intent_id": {"$in": list(intent_ids)}}, {"intent_id": 1})
+        return {row["intent_id"]: row["_id"] async for row in found}
 
     @classmethod
     async def of_ids(cls, payment_ids: Sequence[str]) -> "dict[str, Payment]":
@@ -103,17 +112,29 @@ class Payment(Document):
         assert found is not None
         return found
 
-    @classmethod
-    async def attach_intent(
-        cls, payment_id: str, *, intent_id: str, client_secret: str | None, at: datetime
-    ) -> "Payment | None":
+    async def attach_intent(self, *, intent_id: str, client_secret: str | None, at: datetime) -> "Payment | None":
         """Note the intent that was made; the first one counts. None where the payment has one, or is called off."""
-        found = await cls.get_pymongo_collection().find_one_and_update(
-            {"_id": payment_id, "intent_id": None, **_OPEN},
-            {"$set": {"intent_id": intent_id, "client_secret": client_secret, "updated_at": at}},
-            return_document=ReturnDocument.AFTER,
-        )
-        return cls.model_validate(found) if found else None
+        made = {"intent_id": intent_id, "client_secret": client_secret, "updated_at": at}
+        free = {"_id": self.id, "intent_id": None, **_OPEN}
+        collection = self.get_pymongo_collection()
+        # Mostly nothing has happened to it, and an update that returns nothing is one write less to the server, which
+        # keeps what a find-and-modify returned for its repeat.
+        if (await collection.update_one(free | {"left_out": False}, {"$set": made})).matched_count:
+            attached: Payment = self.model_copy(update=made)
+            return attached
+        found = await collection.find_one_and_update(free, {"$set": made}, return_document=ReturnDocument.AFTER)
+        return Payment.model_validate(found) if found else None
+
+    @classmethod
+    async def leave_out(cls, payment_id: str, *, session: AsyncClientSession) -> "Payment | None":
+        """Note that the order's answer names no payment; where the payment has an intent by now, return it instead.
+
+        Whoever attaches an intent at the same moment comes before this, and is found, or after it, and finds it.
+        """
+        collection = cls.get_pymongo_collection()
+        without = {"_id": payment_id, "intent_id": None}
+        done = await collection.update_one(without, {"$set": {"left_out": True}}, session=session)
+        return None if done.matched_count else await cls.of_id(payment_id, session)
 
     @classmethod
     async def capture(cls, payment_id: str, amount: int, *, at: datetime, session: AsyncClientSession) -> int:
@@ -185,7 +206,7 @@ class Payment(Document):
     async def take_due(cls, *, now: datetime, until: datetime) -> "Payment | None":
         """Take the payment that has waited longest to be asked about; nobody else gets it before `until`."""
         found = await cls.get_pymongo_collection().find_one_and_update(
-            {"ask_at": {"$lte": now}},
+            {"ask_at": {"$gt": _LONG_AGO, "$lte": now}},
             {"$set": {"ask_at": until}},
             sort=[("ask_at", SortDirection.ASCENDING)],
             return_document=ReturnDocument.AFTER,

@@ -1,6 +1,7 @@
 """Says what the shop wants of a payment gateway, in the shop's words; `stripe_gateway.py` is the one it has."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
@@ -59,6 +60,8 @@ class GatewayEvent:
     id: str
     kind: str
     intent_id: str | None
+    sent_at: datetime
+    """On the gateway's clock."""
 
 
 class RequestRefused(Exception):
@@ -111,6 +114,10 @@ class Gateway(Protocol):
         Raises:
             WebhookSignatureInvalid: it isn't signed with our secret, or was signed too long ago.
         """
+        ...
+
+    async def events_since(self, moment: datetime) -> list[GatewayEvent]:
+        """Return every event about payments and refunds since then, in no order, whether its webhook came or not."""
         ...
 
     async def aclose(self) -> None:

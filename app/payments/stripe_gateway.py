@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable
+from datetime import datetime
 from typing import Any, Final, NoReturn, TypeVar
 
 import orjson
 import stripe
 from aiohttp import ClientError, ClientTimeout
 
+from app import clock
 from app.errors import MalformedJson, PaymentDeclined, PaymentGatewayUnavailable, WebhookSignatureInvalid
 from app.payments.gateway import (
     Gateway,
@@ -28,6 +30,16 @@ _CONNECT_SECONDS: Final = 2.0
 _PAGE: Final = 100
 _SETTLED: Final = frozenset(
     {IntentStatus.SUCCEEDED, IntentStatus.PROCESSING, IntentStatus.REQUIRES_ACTION, IntentStatus.CANCELED}
+)
+_HEEDED: Final = (
+    "payment_intent.succeeded",
+    "payment_intent.payment_failed",
+    "payment_intent.processing",
+    "payment_intent.canceled",
+    "charge.refunded",
+    "refund.created",
+    "refund.updated",
+    "refund.failed",
 )
 _CARD: Final = "card"
 """The others may need the payer's browser to come back to a page of ours; an API has none."""
@@ -50,6 +62,7 @@ class StripeGateway:
         )
         self._intents = client.v1.payment_intents
         self._refunds = client.v1.refunds
+        self._events = client.v1.events
 
     async def create_intent(self, *, payment_id: str, order_id: str, amount: int, currency: str) -> Intent:
         """Prepare a payment; no money moves."""
@@ -117,6 +130,16 @@ class StripeGateway:
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise MalformedJson("This is no event.") from error
 
+    async def events_since(self, moment: datetime) -> list[GatewayEvent]:
+        """Return what Stripe told, or tried to tell, of intents and refunds (it keeps that for 30 days)."""
+
+        async def whole_list() -> list[stripe.Event]:
+            asked: Any = {"created": {"gte": int(moment.timestamp())}, "types": list(_HEEDED), "limit": _PAGE}
+            page = await self._events.list_async(asked)
+            return [one async for one in page.auto_paging_iter()]
+
+        return [_event(one.to_dict()) for one in await self._answer(whole_list())]
+
     async def aclose(self) -> None:
         """Hang up."""
         await self._http.close_async()  # type: ignore[no-untyped-call]  # the library leaves it out
@@ -162,6 +185,10 @@ class NoGateway:
     async def refunds_of(self, intent_id: str) -> list[GatewayRefund]:  # noqa: ARG002
         """Refuse."""
         self._refuse()
+
+    async def events_since(self, moment: datetime) -> list[GatewayEvent]:  # noqa: ARG002
+        """Have nothing to tell."""
+        return []
 
     def read_event(self, body: bytes, signature: str | None) -> GatewayEvent:  # noqa: ARG002
         """Believe nobody."""
@@ -223,4 +250,5 @@ def _event(event: dict[str, Any]) -> GatewayEvent:
     thing = event["data"]["object"]
     # Events about an intent carry it; those about its charges and refunds name it.
     intent_id = thing.get("id") if thing.get("object") == "payment_intent" else thing.get("payment_intent")
-    return GatewayEvent(id=str(event["id"]), kind=str(event["type"]), intent_id=intent_id)
+    sent_at = clock.moment(int(event.get("created", 0)))
+    return GatewayEvent(id=str(event["id"]), kind=str(event["type"]), intent_id=intent_id, sent_at=sent_at)

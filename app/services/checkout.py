@@ -2,19 +2,28 @@
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Final
 
 from app import clock
 from app.conditional import body_of
-from app.errors import CartEmpty, Conflict, FieldError, InvalidInput, PaymentDeclined, PriceChanged
+from app.errors import (
+    CartEmpty,
+    Conflict,
+    FieldError,
+    InsufficientStock,
+    InvalidInput,
+    PaymentDeclined,
+    PriceChanged,
+)
 from app.events import Event
 from app.idempotency import Answer, Attempt, Once, Writer
 from app.ids import ORDER, OrderId, new_id, payment_id_of
 from app.models.address import SavedAddress
 from app.models.book import Book, Offer
 from app.models.cart import Cart, CartOwner
+from app.models.idempotency_key import IdempotencyKey
 from app.models.order import Order, OrderLine
 from app.models.order_event import OrderEvent, OrderEventKind
 from app.models.outbox_event import OutboxEvent
@@ -25,10 +34,10 @@ from app.payments.till import Till
 from app.schemas.address import Address
 from app.schemas.order import OrderInput
 from app.security import Principal
-from app.services.orders import order_as_it_is, order_view
+from app.services.orders import order_as_it_is, with_payment
 from app.services.paying import pay_order, payment_of
 from app.services.shelf import Move, insufficient, move_copies, turn_at
-from app.services.stock_reads import StockReads
+from app.services.stock_reads import PLENTY, StockReads
 from app.settings import Settings
 
 _NUMBER: Final = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -62,42 +71,84 @@ async def place_order(
         Conflict: it costs more than one payment can be.
         PaymentDeclined: the payment method was refused; the order is there, and waits for another.
     """
+    began = clock.monotonic()
     turns = await _refuse_early(till.writer, stock, buyer, given, once=once)
-
     mine: list[Order] = []
 
     async def work(attempt: Attempt) -> Order:
-        wanted = await _wanted(buyer, given, attempt)
-        if not wanted:
-            raise CartEmpty("There is nothing in the cart.")
-        offers = await Book.offers([line.book_id for line in wanted], attempt.session)
-        _require_sold(wanted, offers, named=given.items is not None)
-        if not given.accept_prices:
-            _require_seen_prices(wanted, offers)
-        address = given.shipping_address or await _saved_address(buyer, given, attempt)
-        order = _new_order(buyer, [_line(line, offers[line.book_id]) for line in wanted], address, settings)
-        await order.place(attempt.session)
-        await payment_of(order).open(attempt.session)
-        if given.items is None:
-            await Cart.empty(buyer.user_id, at=order.created_at, session=attempt.session)
-        placed = Event("order.placed", order.id, {"order_id": order.id})
-        await OutboxEvent.add(placed, session=attempt.session, awaited=False)
-        # Last, since everybody who wants the same title waits for it.
-        await move_copies(Move.HOLD, order, actor=buyer.user_id, at=order.created_at, attempt=attempt)
-        mine[:] = [order]
-        return order
+        mine[:] = [await _place(stock, buyer, given, attempt, settings=settings)]
+        return mine[0]
 
     async def admit() -> None:
-        await _refuse_early(till.writer, stock, buyer, given, once=once)
+        await _refuse_early(till.writer, stock, buyer, given, once=once, since=began)
 
     answer = await once.perform(till.writer, work, in_turn=turns, admit=admit)
     if answer.unfinished is None:
         return answer
     placed = mine[0] if mine and not answer.replayed else None
     payment = await _start_payment(till, answer.unfinished, given, once=once, placed=placed)
-    if placed is not None and given.payment_method is None:
-        return await once.finish(answer, body_of(order_view(placed, payment)))
-    return await once.finish(answer, body_of(await order_as_it_is(answer.unfinished, payment, viewer=buyer)))
+    if given.payment_method is not None:
+        return await once.finish(answer, body_of(await order_as_it_is(answer.unfinished, payment, viewer=buyer)))
+    return await _answer_to_be_paid(till, answer, payment, order_id=answer.unfinished, once=once)
+
+
+async def _place(
+    stock: StockReads, buyer: Principal, given: OrderInput, attempt: Attempt, *, settings: Settings
+) -> Order:
+    wanted = await _wanted(buyer, given, attempt)
+    if not wanted:
+        raise CartEmpty("There is nothing in the cart.")
+    moment, order_id = clock.now(), OrderId(new_id(ORDER))
+    short: InsufficientStock | None = None
+    try:
+        # First, since everybody who wants the same title writes here: who meets another hears it before the rest.
+        left = await move_copies(Move.HOLD, order_id, wanted, actor=buyer.user_id, at=moment, attempt=attempt)
+    except InsufficientStock as error:
+        short, left = error, {line["book_id"]: line["available"] for line in error.data["lines"]}
+    stock.heed(left)
+    offers = await Book.offers([line.book_id for line in wanted], attempt.session)
+    _require_sold(wanted, offers, named=given.items is not None)
+    if not given.accept_prices:
+        _require_seen_prices(wanted, offers)
+    if short is not None:
+        raise short
+    address = given.shipping_address or await _saved_address(buyer, given, attempt)
+    lines = [_line(line, offers[line.book_id]) for line in wanted]
+    order = _new_order(order_id, buyer, lines, address, settings, at=moment)
+    await order.place(attempt.session)
+    await payment_of(order).open(attempt.session)
+    if given.items is None:
+        await Cart.empty(buyer.user_id, at=moment, session=attempt.session)
+    placed = Event("order.placed", order.id, {"order_id": order.id})
+    await OutboxEvent.add(placed, session=attempt.session, awaited=False)
+    return order
+
+
+async def _answer_to_be_paid(
+    till: Till, answer: Answer, payment: Payment | None, *, order_id: str, once: Once[Order]
+) -> Answer:
+    """Return the answer with how the order can be paid: kept with the payment, it needs no write of its own.
+
+    Where the gateway is away that is decided for all who send this request, and stored.
+    """
+    if payment is None or payment.intent_id is None:
+        payment = await _answer_without_payment(till, order_id, once)
+    if payment is not None and not payment.left_out:
+        return replace(answer, body=with_payment(answer.body, payment), unfinished=None)
+    stored = await once.earlier()
+    return replace(stored or answer, unfinished=None, replayed=answer.replayed)
+
+
+async def _answer_without_payment(till: Till, order_id: str, once: Once[Order]) -> Payment | None:
+    """Decide for all who send this request that its answer names no payment; unless it has got one: then return it."""
+
+    async def work(attempt: Attempt) -> Payment | None:
+        payment = await Payment.leave_out(payment_id_of(order_id), session=attempt.session)
+        if payment is None and once.claim is not None:
+            await IdempotencyKey.finish_as_it_is(once.claim.id, session=attempt.session)
+        return payment
+
+    return await till.commit(work)
 
 
 async def _start_payment(
@@ -114,19 +165,35 @@ async def _start_payment(
 
 
 async def _refuse_early(
-    writer: Writer, stock: StockReads, buyer: Principal, given: OrderInput, *, once: Once[Order]
+    writer: Writer,
+    stock: StockReads,
+    buyer: Principal,
+    given: OrderInput,
+    *,
+    once: Once[Order],
+    since: float | None = None,
 ) -> list[str]:
     """Refuse what can't be had without a transaction; return the queues to stand in for what can.
 
-    The buyers of a title that is sold out would otherwise keep each other, and everybody else, waiting. Asked again by
-    who had to wait for a turn.
+    The buyers of a title that is sold out would otherwise keep each other, and everybody else, waiting. Where copies
+    abound, and nobody is in the way, nobody looks. Who had to wait for a turn, in a request that came at the moment
+    `since`, is told what others have seen meanwhile.
     """
     if given.items is not None:
         wanted = [(item.book_id, item.quantity) for item in given.items]
     else:
         cart = await writer.database.fresh(lambda: Cart.of(CartOwner(user_id=buyer.user_id), at=clock.now()))
         wanted = [(line.book_id, line.quantity) for line in cart.lines] if cart else []
-    available = await stock.available(book_id for book_id, _ in wanted)
+    available = {}
+    asked = []
+    for book_id, copies in wanted:
+        seen = stock.since(since, book_id) if since is not None else None
+        if seen is not None and not copies <= seen < PLENTY:
+            available[book_id] = seen
+        elif seen is not None or stock.are_few(book_id) or writer.database.is_busy(turn_at(book_id)):
+            asked.append(book_id)
+    if asked:
+        available |= await stock.available(asked)
     refusal = insufficient([line for line in wanted if line[0] in available], available)
     # What was too much may have been taken by this very request, sent before.
     if refusal.data["lines"] and await once.earlier() is None:
@@ -179,8 +246,9 @@ def _line(wanted: _Wanted, offer: Offer) -> OrderLine:
     )
 
 
-def _new_order(buyer: Principal, lines: list[OrderLine], address: Address, settings: Settings) -> Order:
-    moment = clock.now()
+def _new_order(
+    order_id: OrderId, buyer: Principal, lines: list[OrderLine], address: Address, settings: Settings, *, at: datetime
+) -> Order:
     subtotal = sum(line.total for line in lines)
     total = subtotal + settings.shipping_flat
     if total > MAX_AMOUNT:
@@ -190,9 +258,8 @@ def _new_order(buyer: Principal, lines: list[OrderLine], address: Address, setti
         status=OrderStatus.PENDING_PAYMENT,
         payment_status=PaymentStatus.REQUIRES_PAYMENT,
         actor=buyer.user_id,
-        at=moment,
+        at=at,
     )
-    order_id = OrderId(new_id(ORDER))
     return Order(
         id=order_id,
         payment_id=payment_id_of(order_id),
@@ -204,10 +271,10 @@ def _new_order(buyer: Principal, lines: list[OrderLine], address: Address, setti
         total=total,
         currency=CURRENCY,
         shipping_address=address,
-        expires_at=moment + timedelta(seconds=settings.unpaid_order_seconds),
+        expires_at=at + timedelta(seconds=settings.unpaid_order_seconds),
         history=[placed],
-        created_at=moment,
-        updated_at=moment,
+        created_at=at,
+        updated_at=at,
     )
 
 

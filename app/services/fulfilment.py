@@ -69,7 +69,7 @@ async def settle_paid(order_id: str, *, captured: int, attempt: Attempt) -> Orde
         captured=captured,
         amount=captured,
     )
-    await move_copies(Move.SELL, paid, actor=GATEWAY, at=paid.updated_at, attempt=attempt)
+    await move_copies(Move.SELL, paid.id, paid.lines, actor=GATEWAY, at=paid.updated_at, attempt=attempt)
     return paid
 
 
@@ -137,7 +137,7 @@ async def release(order_id: str, *, to: OrderStatus, actor: str, attempt: Attemp
     require_move(order, to)
     ended = await _change(order, _KIND_OF[to], attempt, status=to, actor=actor, reason=reason)
     how = Move.RELEASE if order.status in HOLDING else Move.TAKE_BACK
-    await move_copies(how, ended, actor=actor, at=ended.updated_at, attempt=attempt)
+    await move_copies(how, ended.id, ended.lines, actor=actor, at=ended.updated_at, attempt=attempt)
     return ended
 
 

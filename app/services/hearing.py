@@ -6,7 +6,7 @@ from app import clock
 from app.events import Event
 from app.idempotency import Attempt
 from app.models.outbox_event import OutboxEvent
-from app.models.payment import Payment
+from app.models.payment import OPEN, Payment
 from app.models.webhook_event import WebhookEvent
 from app.payments.till import Till
 
@@ -24,12 +24,15 @@ async def hear(till: Till, body: bytes, *, signature: str | None) -> None:
     notice = till.gateway.read_event(body, signature)
     payment = await Payment.of_intent(notice.intent_id) if notice.intent_id is not None else None
     received = WebhookEvent(id=notice.id, kind=notice.kind, intent_id=notice.intent_id, received_at=clock.now())
+    if payment is None or (notice.kind.startswith("payment_intent.") and payment.status not in OPEN):
+        # Nobody of ours, or known already: whoever pays with the order itself is told of it in the answer.
+        await received.note()
+        return
+    unsettled = Event("payment.unsettled", payment.id, {"notice": notice.kind})
 
     async def work(attempt: Attempt) -> None:
         await received.receive(attempt.session)
-        if payment is not None:
-            unsettled = Event("payment.unsettled", payment.id, {"notice": notice.kind})
-            await OutboxEvent.add(unsettled, session=attempt.session)
+        await OutboxEvent.add(unsettled, session=attempt.session)
 
     try:
         await till.commit(work)

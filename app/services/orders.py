@@ -10,7 +10,7 @@ from app.idempotency import Answer, Attempt, Once
 from app.ids import payment_id_of
 from app.models.order import Order, OrderLine
 from app.models.order_event import OrderEvent
-from app.models.payment import Payment
+from app.models.payment import Payment, PaymentState
 from app.money import Money
 from app.order_states import OrderStatus, staff_moves
 from app.pagination import COUNTED_UP_TO, Page, PageRequest
@@ -62,6 +62,16 @@ async def order_as_it_is(order_id: str, payment: Payment | None, *, viewer: Prin
     if order is None:
         raise NotFound("There is no such order.")
     return order_view(order, payment, with_secret=order.user_id == viewer.user_id)
+
+
+def with_payment(body: bytes, payment: Payment) -> bytes:
+    """Return the answer to an order that was just placed, with how it can be paid: the same bytes whoever asks when.
+
+    `body` shows the order without a payment. An intent is attached once, and nobody can have paid by it before.
+    """
+    told = OrderPayment(id=payment.id, status=PaymentState.REQUIRES_PAYMENT, client_secret=payment.client_secret)
+    # Within a string the quotes would be escaped: these are the key's own.
+    return body.replace(b'"payment":null', b'"payment":' + body_of(told), 1)
 
 
 async def list_events(database: Database, order_id: str, user: Principal) -> Listing[OrderEventView]:

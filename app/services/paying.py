@@ -17,8 +17,8 @@ from app.services import fulfilment
 from app.services.refunding import adopt, give_back
 from app.telemetry import logger
 
-ASK_EVERY: Final = timedelta(seconds=30)
-"""How often the gateway is asked about a payment that it told us nothing of: a lost webhook is repaired within 60 s."""
+ASK_EVERY: Final = timedelta(minutes=10)
+"""How often the gateway is asked about a payment of which it has nothing to tell, also in its record of events."""
 
 _ENDED: Final = frozenset({OrderStatus.CANCELLED, OrderStatus.EXPIRED})
 _WAITING: Final = frozenset(
@@ -63,9 +63,7 @@ async def start_payment(till: Till, order: Order, known: Payment | None = None) 
     intent = await till.gateway.create_intent(
         payment_id=payment.id, order_id=order.id, amount=payment.amount, currency=payment.currency
     )
-    attached = await Payment.attach_intent(
-        payment.id, intent_id=intent.id, client_secret=intent.client_secret, at=clock.now()
-    )
+    attached = await payment.attach_intent(intent_id=intent.id, client_secret=intent.client_secret, at=clock.now())
     payment = attached or await _known(payment.id)
     if payment.intent_id != intent.id:
         # Another request was first, at a gateway that keeps no keys; or the order ended meanwhile.
@@ -90,7 +88,7 @@ async def confirm_payment(till: Till, payment: Payment, *, payment_method: str, 
         raise
     except RequestRefused as error:
         raise PaymentDeclined(f"The payment was refused: {error}", decline_code=error.code) from error
-    return await settle(till, payment.id, intent)
+    return await _settle(till, payment, intent)
 
 
 async def pay_order(
@@ -121,21 +119,23 @@ async def pay_order(
     return payment
 
 
-async def apply_intent(till: Till, payment: Payment, intent: Intent) -> None:
+async def apply_intent(till: Till, payment: Payment, intent: Intent) -> Order | None:
     """Move payment, order and books by what the gateway says: the one way in which money is noted.
+
+    Returns the order where it was told of money.
 
     Webhooks, the payer's request, `verify` and the reconciler all end here; whoever comes first has the effect, and
     whoever comes again finds it.
     """
 
-    async def work(attempt: Attempt) -> None:
+    async def work(attempt: Attempt) -> Order | None:
         session, moment = attempt.session, clock.now()
         match intent.status:
             case IntentStatus.SUCCEEDED:
                 news = await Payment.capture(payment.id, intent.received, at=moment, session=session)
                 if news:
                     await _enter(payment, intent, news).post(session)
-                    await fulfilment.settle_paid(payment.order_id, captured=intent.received, attempt=attempt)
+                    return await fulfilment.settle_paid(payment.order_id, captured=intent.received, attempt=attempt)
             case IntentStatus.PROCESSING | IntentStatus.REQUIRES_CAPTURE:
                 if await Payment.note_state(payment.id, PaymentState.PROCESSING, at=moment, session=session):
                     await fulfilment.settle_processing(payment.order_id, attempt=attempt)
@@ -145,8 +145,9 @@ async def apply_intent(till: Till, payment: Payment, intent: Intent) -> None:
                 failed, why = PaymentState.FAILED, intent.failure
                 if await Payment.note_state(payment.id, failed, failure=why, at=moment, session=session):
                     await fulfilment.settle_payment_failed(payment.order_id, reason=why, attempt=attempt)
+        return None
 
-    await till.commit(work)
+    return await till.commit(work)
 
 
 async def settle(till: Till, payment_id: str, intent: Intent | None = None, *, refunds_too: bool = False) -> Payment:
@@ -161,31 +162,40 @@ async def settle(till: Till, payment_id: str, intent: Intent | None = None, *, r
         NotFound: there is no such payment.
         PaymentGatewayUnavailable: nothing is known yet.
     """
-    payment = await _known(payment_id)
-    if payment.status in OPEN:
-        await _ask(till, payment, intent)
+    return await _settle(till, await _known(payment_id), intent, refunds_too=refunds_too)
+
+
+async def _settle(till: Till, payment: Payment, intent: Intent | None = None, *, refunds_too: bool = False) -> Payment:
+    payment_id = payment.id
+    paid = await _ask(till, payment, intent) if payment.status in OPEN else None
     if refunds_too and (payment := await _known(payment_id)).captured:
         await adopt(till, payment)
-    order = await Order.of_id(payment.order_id)
-    await give_back(till, payment_id, due=order is not None and order.refund_due > 0)
+    order = paid or await Order.of_id(payment.order_id)
+    due = order is not None and order.refund_due > 0
     payment = await _known(payment_id)
+    if due or payment.claimed > payment.refunded:
+        await give_back(till, payment_id, due=due)
+        payment = await _known(payment_id)
     if payment.status not in OPEN and payment.ask_at is not None:
         await Payment.ask_again(payment_id, at=None)
         return await _known(payment_id)
     return payment
 
 
-async def _ask(till: Till, payment: Payment, intent: Intent | None) -> None:
-    order = await Order.of_id(payment.order_id)
-    ended = order is None or order.status in _ENDED
+async def _ask(till: Till, payment: Payment, intent: Intent | None) -> Order | None:
     if payment.intent_id is None:
-        if ended:
+        if await _has_ended(payment):
             await till.commit(lambda work: _call_off(payment.id, work))
-        return
+        return None
     found = intent or await till.gateway.fetch_intent(payment.intent_id)
-    if ended and found.status in _WAITING:
+    if found.status in _WAITING and await _has_ended(payment):
         found = await till.gateway.cancel_intent(payment.intent_id)
-    await apply_intent(till, payment, found)
+    return await apply_intent(till, payment, found)
+
+
+async def _has_ended(payment: Payment) -> bool:
+    order = await Order.of_id(payment.order_id)
+    return order is None or order.status in _ENDED
 
 
 async def _call_off(payment_id: str, attempt: Attempt) -> None:

@@ -1,12 +1,20 @@
-"""Asks about payments that nobody told us of: webhooks get lost, processes die, gateways are away for a while."""
+"""Finds out what nobody told us about payments: webhooks get lost, processes die, gateways are away for a while.
+
+The gateway keeps a record of what happened; reading it costs as much as there is news, however many orders wait.
+"""
 
 import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import Final
 
 from app import clock
 from app.errors import DependencyUnavailable
+from app.models.gateway_mark import GatewayMark
 from app.models.payment import Payment
 from app.models.refund import Refund
+from app.models.webhook_event import WebhookEvent
+from app.payments.gateway import GatewayEvent
 from app.payments.till import Till
 from app.services.paying import ASK_EVERY, settle
 from app.telemetry import logger
@@ -15,22 +23,84 @@ _SECONDS: Final = 8.0
 """For so long one round goes on at most: less than until the next, so that rounds don't keep every worker busy."""
 
 _AT_ONCE: Final = 8
+_BATCH: Final = 200
 _REFUNDS: Final = 200
+_ASKED: Final = 100
+"""So many payments are asked about in one round: nobody waits for this, and it must take nothing from who does."""
+
+_LATE: Final = timedelta(seconds=10)
+"""By so much later than it happened an event may show up in the gateway's record."""
+
+_FIRST_LOOK: Final = timedelta(hours=1)
 
 
 async def reconcile(till: Till, *, seconds: float = _SECONDS) -> int:
-    """Settle every payment that is due to be asked about, or has refunds that wait; return how many were settled.
+    """Settle every payment of which the gateway has news, is due to be asked about, or has refunds that wait.
 
-    Several may run at once: each takes what the others haven't. A gateway that is away ends the round; what was
-    taken is due again after `ASK_EVERY`.
+    Returns how many were settled. Several may run at once, twice does no harm. A gateway that is away ends the round;
+    what was taken is due again after `ASK_EVERY`.
     """
     end = clock.monotonic() + seconds
+    try:
+        settled = await _catch_up(till, until=end)
+    except DependencyUnavailable as error:
+        logger.warning("a round of catching up ended early", extra={"error": str(error)})
+        settled = 0
+    return settled + await _ask(till, until=end)
+
+
+async def _catch_up(till: Till, *, until: float) -> int:
+    """Settle what the gateway tells of in its record and no webhook did; remember how far it was read."""
+    mark = await GatewayMark.read_until() or clock.now() - _FIRST_LOOK
+    events = sorted(await till.gateway.events_since(mark - _LATE), key=lambda event: event.sent_at)
+    settled = 0
+    for first in range(0, len(events), _BATCH):
+        some = events[first : first + _BATCH]
+        news = await _news(some)
+        for few in range(0, len(news), _AT_ONCE):
+            hearing = (_hear(till, *one) for one in news[few : few + _AT_ONCE])
+            _complain(await asyncio.gather(*hearing, return_exceptions=True))
+        settled += len(news)
+        await GatewayMark.move(some[-1].sent_at)
+        if clock.monotonic() > until:
+            break
+    return settled
+
+
+async def _news(events: Sequence[GatewayEvent]) -> list[tuple[str, GatewayEvent]]:
+    """Return the events about payments of ours that didn't come as webhooks, with the payments' ids."""
+    known = await WebhookEvent.among([event.id for event in events])
+    payments = await Payment.ids_of_intents([event.intent_id for event in events if event.intent_id])
+    return [
+        (payments[event.intent_id], event)
+        for event in events
+        if event.id not in known and event.intent_id is not None and event.intent_id in payments
+    ]
+
+
+async def _hear(till: Till, payment_id: str, event: GatewayEvent) -> None:
+    await settle(till, payment_id, refunds_too="refund" in event.kind)
+    await WebhookEvent(id=event.id, kind=event.kind, intent_id=event.intent_id, received_at=clock.now()).note()
+
+
+def _complain(outcomes: Sequence[BaseException | None]) -> None:
+    """Stop where the gateway is away; let what else one payment stumbled over keep no other waiting."""
+    for error in outcomes:
+        if isinstance(error, DependencyUnavailable):
+            raise error
+        if error is not None:
+            logger.error("news of a payment can't be dealt with", exc_info=error)
+
+
+async def _ask(till: Till, *, until: float) -> int:
     waiting = await Refund.waiting(now=clock.now(), limit=_REFUNDS)
     settled = 0
+    left = _ASKED
 
     async def work() -> None:
-        nonlocal settled
-        while clock.monotonic() < end:
+        nonlocal settled, left
+        while clock.monotonic() < until and (waiting or left > 0):
+            left -= not waiting
             payment_id = waiting.pop() if waiting else await _take_due()
             if payment_id is None:
                 return

@@ -3,17 +3,31 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol
 
 from app.cache import tags
 from app.errors import InsufficientStock
 from app.events import Event
 from app.idempotency import Attempt
+from app.ids import BookId, OrderId
 from app.models.book import Book
 from app.models.inventory import Inventory, MovementKind, StockMovement
-from app.models.order import Order, OrderLine
 from app.models.outbox_event import OutboxEvent
 from app.schemas.book import Availability
+
+
+class Copies(Protocol):
+    """So many copies of a book."""
+
+    @property
+    def book_id(self) -> BookId:
+        """Which book."""
+        ...
+
+    @property
+    def quantity(self) -> int:
+        """How many copies."""
+        ...
 
 
 class Move(StrEnum):
@@ -39,20 +53,26 @@ def turn_at(book_id: str) -> str:
     return f"stock {book_id}"
 
 
-async def move_copies(move: Move, order: Order, *, actor: str, at: datetime, attempt: Attempt) -> None:
+async def move_copies(
+    move: Move, order_id: OrderId, lines: Sequence[Copies], *, actor: str, at: datetime, attempt: Attempt
+) -> dict[str, int]:
     """Move the copies of an order's lines, in the order of the books' ids, within the caller's transaction.
+
+    Returns how many copies of each book are available then.
 
     Raises:
         InsufficientStock: too few copies to hold, with every line that is short.
     """
     _, kind, on_hand_sign, held_sign = _BY[move]
     movements: list[StockMovement] = []
-    for line in sorted(order.lines, key=lambda line: line.book_id):
+    available: dict[str, int] = {}
+    for line in sorted(lines, key=lambda line: line.book_id):
         after = await _moved(move, line, at=at, attempt=attempt)
         if after is None:
             if move is not Move.HOLD:
-                raise RuntimeError(f"the stock of {line.book_id} doesn't have what order {order.id} says")
-            raise await _refusal(order.lines, attempt, held=movements)
+                raise RuntimeError(f"the stock of {line.book_id} doesn't have what order {order_id} says")
+            raise await _refusal(lines, attempt, held=movements)
+        available[line.book_id] = after.available
         movements.append(
             StockMovement(
                 book_id=line.book_id,
@@ -60,12 +80,13 @@ async def move_copies(move: Move, order: Order, *, actor: str, at: datetime, att
                 delta=on_hand_sign * line.quantity,
                 held_delta=held_sign * line.quantity,
                 on_hand_after=after.on_hand,
-                order_id=order.id,
+                order_id=order_id,
                 actor=actor,
                 at=at,
             )
         )
     await StockMovement.add(movements, attempt.session)
+    return available
 
 
 async def show_availability(before: Availability, after: Inventory, *, at: datetime, attempt: Attempt) -> None:
@@ -81,7 +102,7 @@ async def show_availability(before: Availability, after: Inventory, *, at: datet
         await OutboxEvent.add(Event("stock.low", after.id, {"available": after.available}), session=attempt.session)
 
 
-async def _moved(move: Move, line: OrderLine, *, at: datetime, attempt: Attempt) -> Inventory | None:
+async def _moved(move: Move, line: Copies, *, at: datetime, attempt: Attempt) -> Inventory | None:
     step, _, on_hand_sign, held_sign = _BY[move]
     after = await step(line.book_id, line.quantity, at=at, session=attempt.session)
     if after is not None:
@@ -90,7 +111,7 @@ async def _moved(move: Move, line: OrderLine, *, at: datetime, attempt: Attempt)
     return after
 
 
-async def _refusal(lines: Sequence[OrderLine], attempt: Attempt, *, held: Sequence[StockMovement]) -> InsufficientStock:
+async def _refusal(lines: Sequence[Copies], attempt: Attempt, *, held: Sequence[StockMovement]) -> InsufficientStock:
     stocks = await Inventory.of_books([line.book_id for line in lines], attempt.session)
     own = {movement.book_id: movement.held_delta for movement in held}
     available = {line.book_id: 0 for line in lines}

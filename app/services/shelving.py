@@ -1,7 +1,8 @@
 """Keeps the tree of categories: staff create, change, move and delete them; everybody sees them with counts."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from datetime import timedelta
+from typing import Any, Final
 
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import DuplicateKeyError
@@ -20,6 +21,8 @@ from app.schemas.listing import Listing
 from app.search.text import tokenise
 
 MAX_DEPTH = 8
+_WRITTEN_MEANWHILE: Final = timedelta(seconds=30)
+"""Longer than a transaction may take that read a category as it was."""
 
 
 async def category_tree() -> Listing[CategoryView]:
@@ -126,16 +129,21 @@ async def delete_category(writer: Writer, reference: str, *, if_match: str | Non
 async def relabel_books() -> int:
     """Make every book's category names and paths what the categories say; return how many books that changed.
 
-    A job: it finishes what a process that died in the middle of a change left undone, and changes nothing otherwise.
+    A job: it finishes what a process that died in the middle of a change left undone, and reaches books that were
+    written while their category changed. Where no category did, no book is looked at.
     """
-    categories = await Category.everything()
-    paths = {category.id: category.path for category in categories}
     changed = 0
-    for category in categories:
-        changed += await Book.relabel(category.ref())
-        if category.parent_id is None:
-            changed += await Book.reshelve(paths, category.id)
+    for category in await Category.left_unfinished():
+        begun = clock.now()
+        changed += await _let_books_follow(category)
+        if category.updated_at < begun - _WRITTEN_MEANWHILE:
+            await category.finish()
     return changed
+
+
+async def _let_books_follow(category: Category) -> int:
+    paths = {one.id: one.path for one in await Category.everything()}
+    return await Book.relabel(category.ref()) + await Book.reshelve(paths, category.id)
 
 
 async def _change(
@@ -155,6 +163,7 @@ async def _change(
                 "name": given.name,
                 "slug": _slug(given),
                 "description": given.description,
+                "unfinished": True,
                 "updated_at": clock.now(),
             }
         )
@@ -172,9 +181,7 @@ async def _change(
     answer = await once.perform(writer, work)
     moved = await Category.of_reference(CategoryView.model_validate_json(answer.body).id)
     if moved is not None:
-        await Book.relabel(moved.ref())
-        paths = {category.id: category.path for category in await Category.everything()}
-        await Book.reshelve(paths, moved.id)
+        await _let_books_follow(moved)
         await writer.invalidator.touch(tags.of_categories())
     return answer
 

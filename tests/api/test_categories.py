@@ -1,8 +1,13 @@
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import httpx
 
+from app import clock
+from app.lifespan import Resources
+from app.models.category import Category
+from app.services.shelving import relabel_books
 from tests.factories.books import API, a_book, a_category
 
 
@@ -79,6 +84,32 @@ async def test_a_new_name_shows_in_books(staff: httpx.AsyncClient, client: httpx
     assert (await client.get(f"{API}/books/{book['id']}")).json()["categories"] == [renamed]
     assert (await client.get(f"{API}/categories/sf")).status_code == 404
     assert await _titles(client, "science-fiction") == [book["title"]]
+
+
+async def test_what_a_dead_process_left_undone_is_finished(
+    staff: httpx.AsyncClient, client: httpx.AsyncClient, shop: Resources
+) -> None:
+    # given: a category that was renamed and moved, whose books haven't heard of it
+    await a_category(staff, name="Fiction")
+    category = await a_category(staff, name="SF")
+    book = await a_book(staff, categories=["sf"])
+    assert (await _patch(staff, "sf", name="Science Fiction", parent="fiction")).status_code == 200
+    database = shop.database.database
+    old = {"categories.0.name": "SF", "category_path": [category["id"]]}
+    await database["books"].update_one({"_id": book["id"]}, {"$set": old})
+
+    # when
+    changed = [await relabel_books(), await relabel_books()]
+    soon = await Category.left_unfinished()
+    long_ago = clock.now() - timedelta(minutes=1)
+    await database["categories"].update_many({}, {"$set": {"updated_at": long_ago}})
+    await relabel_books()
+
+    # then
+    assert changed == [2, 0]
+    assert await _titles(client, "fiction") == [book["title"]]
+    assert [one.id for one in soon] == [category["id"]]
+    assert await Category.left_unfinished() == []
 
 
 async def test_a_moved_category_takes_its_books_along(staff: httpx.AsyncClient, client: httpx.AsyncClient) -> None:

@@ -21,6 +21,7 @@ from app.services.paying import pay_order, settle
 from app.settings import Settings
 from tests.factories.books import API
 from tests.factories.buying import a_stocked_book, an_order, key, order, stock
+from tests.payments.weather import Fault, weather_over
 
 VISA, REFUSED = "pm_card_visa", "pm_card_visa_chargeDeclined"
 
@@ -100,6 +101,35 @@ async def test_an_order_without_the_gateway_is_an_order(
     paid = await pay_order(shop.till, placed.json()["id"], payment_method=VISA, attempt="later")
     assert paid is not None
     assert await _sold(shop, book) == (1, 0, 2)
+
+
+@pytest.mark.parametrize("faults", [1, 4, 7, 16])
+async def test_repeats_hear_the_same_while_the_gateway_comes_and_goes(
+    staff: httpx.AsyncClient, customer: httpx.AsyncClient, shop: Resources, settings: Settings, faults: int
+) -> None:
+    # given: some of those who send the same order at once can have no intent made, and others can
+    book, headers = await a_stocked_book(staff, 3), key()
+    async with weather_over(settings.stripe_api_base) as weather:
+        gateway = StripeGateway(settings.model_copy(update={"stripe_api_base": weather.url}))
+        till, shop.till = shop.till, Till(shop.writer, gateway)
+        weather.strike("payment_intents", Fault.UNAVAILABLE, times=faults)
+
+        # when
+        answers = await asyncio.gather(*(order(customer, (book, 2), headers=headers) for _ in range(8)))
+        weather.clear()
+        answers += [await order(customer, (book, 2), headers=headers) for _ in range(2)]
+        shop.till = till
+        await gateway.aclose()
+
+    # then
+    assert {answer.status_code for answer in answers} == {201}
+    [body] = {answer.content for answer in answers}
+    told = answers[0].json()["payment"]
+    [payment] = await shop.database.database["payments"].find({}).to_list()
+    assert body.count(b'"payment":') == 1
+    assert (told is None) == payment["left_out"]
+    assert told is None or told["client_secret"] == payment["client_secret"]
+    assert await stock(staff, book) == (3, 2)
 
 
 async def test_a_crash_before_the_payment_is_made_good_by_the_repeat(

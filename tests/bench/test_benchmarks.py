@@ -156,12 +156,15 @@ def test_checkout_is_measured_beside_its_own_writes() -> None:
     assert _names(report) == [
         *(f"{one}, {clients} clients" for clients in CLIENTS for one in who),
         "shop of 1,000 books, 32 clients",
+        "shop, spread, 8 clients who pay at once",
+        "shop, spread, 32 clients who pay at once",
         "shop of 2,000 books, 32 clients",
     ]
     assert {name: bar.at_least for name, bar in _bars(report).items()} == {
         **{f"{clients} clients: beside the bare loop": 0.5 for clients in CLIENTS},
         **{f"{clients} clients: one title beside 1,000": 0.4 for clients in CLIENTS},
         "2,000 books beside 1,000": 0.85,
+        **{f"{clients} clients who pay: {what}, p99": None for clients in (8, 32) for what in ("event", "letter")},
         "orders that failed": None,
     }
 

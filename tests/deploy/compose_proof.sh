@@ -47,7 +47,7 @@ wait_until_well() {
   done
 }
 
-docker image inspect bookstore:local >/dev/null 2>&1 || compose build
+docker image inspect bookstore:local bookstore-stand-in:local >/dev/null 2>&1 || compose build
 say "starting"
 compose up -d || fail "compose up"
 wait_until_well 180
@@ -65,6 +65,31 @@ add_one() {
   curl -s -m 15 -o /dev/null -w '%{http_code}' -X PATCH -H "Authorization: Bearer $token" -H 'Content-Type: application/json' \
     -H "Idempotency-Key: $1" -d '{"delta": 1, "reason": "delivery"}' "$url/api/v1/inventory/$book" || true
 }
+
+# Two ways to pay: with the order, and later at the gateway, which tells of it in a signed webhook.
+customer=$(docker exec "$(container api-1)" python -m app.account_commands token --role customer)
+[ "$(add_one proof-shelf)" = 200 ] && [ "$(add_one proof-shelf-2)" = 200 ] || fail "no copies to sell"
+buy() {
+  curl -s -m 15 -X POST -H "Authorization: Bearer $customer" -H 'Content-Type: application/json' -H "Idempotency-Key: $1" -d "{$2
+    \"items\": [{\"book_id\": \"$book\", \"quantity\": 1}], \"shipping_address\": {\"name\": \"Ada\", \"line1\": \"12 St James's Square\",
+    \"city\": \"London\", \"postal_code\": \"SW1Y 4JH\", \"country\": \"GB\"}}" "$url/api/v1/orders"
+}
+field() { python3 -c 'import json, sys; found = json.load(sys.stdin)
+for name in sys.argv[1].split("."): found = found[name]
+print(found)' "$1"; }
+at_once=$(buy proof-at-once '"payment_method": "pm_card_visa",' | field status) || fail "no order"
+[ "$at_once" = paid ] || fail "the order that was paid at once is $at_once"
+later=$(buy proof-later '') || fail "no order"
+intent=$(field payment.client_secret <<<"$later") intent=${intent%%_secret*}
+docker exec "$(container stripe)" python -c "from urllib.request import Request, urlopen
+urlopen(Request('http://127.0.0.1:8420/v1/payment_intents/$intent/confirm', b'payment_method=pm_card_visa', {'Authorization': 'Bearer sk_test_proof'}))" ||
+  fail "the stand-in took no money"
+order=$(field id <<<"$later") paid_since=$SECONDS
+until [ "$(curl -fsS -m 15 -H "Authorization: Bearer $customer" "$url/api/v1/orders/$order" | field status)" = paid ]; do
+  [ $((SECONDS - paid_since)) -lt 30 ] || fail "the shop never heard of the payment"
+  sleep 0.5
+done
+say "two orders are paid, one with the order itself and one later at the stand-in for Stripe"
 
 before=$(stock) || fail "no stock of $book"
 primary=$(docker exec "$(container mongo-1)" mongosh --quiet --norc --eval 'db.hello().primary.split(":")[0]')

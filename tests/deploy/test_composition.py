@@ -1,6 +1,7 @@
 """docker-compose.yml and the Dockerfile keep their rules, checked without a Docker engine."""
 
 import re
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ DOCKERFILE: Final = (REPOSITORY / "Dockerfile").read_text(encoding="utf-8")
 def test_everything_is_there() -> None:
     assert set(SERVICES) == JOBS | {
         "mongo-1", "mongo-2", "mongo-3", "redis-cache", "redis-broker", "api-1", "api-2", "api-3", "worker", "beat",
-        "relay", "haproxy", "mail",
+        "relay", "haproxy", "mail", "stripe",
     }  # fmt: skip
 
 
@@ -47,7 +48,7 @@ def test_nobody_can_write_to_the_image_or_gain_rights(name: str) -> None:
 def test_images_are_pinned(name: str) -> None:
     service = SERVICES[name]
     if "build" in service:
-        assert service["image"] == "bookstore:local"
+        assert service["image"] == ("bookstore-stand-in:local" if name == "stripe" else "bookstore:local")
     else:
         assert PINNED.fullmatch(service["image"])
 
@@ -95,7 +96,7 @@ def test_names_that_must_not_hang_have_the_addresses_that_they_stand_for() -> No
     # then
     for name, address in services.items():
         assert SERVICES[name]["networks"]["shop"]["ipv4_address"] == address
-    for name in ("mongo-1", "mongo-2", "mongo-3", "api-1", "worker", "beat", "relay", "migrate"):
+    for name in ("mongo-1", "mongo-2", "mongo-3", "stripe", "api-1", "worker", "beat", "relay", "migrate"):
         assert SERVICES[name]["extra_hosts"] == COMPOSITION["x-addresses"]
 
 
@@ -104,7 +105,7 @@ def test_the_image_is_small_locked_and_runs_as_nobody() -> None:
     bases = re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
     last_stage = DOCKERFILE.rpartition("\nFROM ")[2]
     # then
-    assert len(bases) == 2
+    assert len(bases) == 4
     assert len(set(bases)) == 1
     assert PINNED.fullmatch(bases[0])
     assert "-slim" in bases[0]
@@ -125,10 +126,34 @@ def test_the_image_runs_the_version_that_the_lock_is_for() -> None:
 def test_only_what_the_image_needs_is_sent_to_the_engine() -> None:
     # given
     lines = (REPOSITORY / ".dockerignore").read_text(encoding="utf-8").splitlines()
-    copied = re.findall(r"^COPY (?!--from)(\S+)", DOCKERFILE, re.MULTILINE)
+    copied = [
+        path for paths in re.findall(r"^COPY (?!--from)(.+) \S+$", DOCKERFILE, re.MULTILINE) for path in paths.split()
+    ]
     # then
     assert lines[1] == "*"
-    assert all(any(line.removeprefix("!").startswith(path) for line in lines) for path in copied)
+    sent = [line.removeprefix("!") for line in lines if line.startswith("!")]
+    assert all(any(fnmatch(path, pattern) for pattern in sent) for path in copied)
+
+
+def test_the_stand_in_for_stripe_stays_out_of_the_shops_image() -> None:
+    # given
+    shop, stand_in = (
+        (REPOSITORY / f"requirements/{name}.txt").read_text(encoding="utf-8") for name in ("app", "stand-in")
+    )
+    # then
+    assert "localstripe==" not in shop
+    assert re.sub(r"^localstripe==.*\n(    .*\n)+", "", stand_in, flags=re.MULTILINE) == shop
+    assert "stand-in" not in DOCKERFILE.rpartition("\nFROM ")[2]
+
+
+def test_whoever_has_no_keys_of_stripes_can_pay_by_test_cards() -> None:
+    # given
+    shop, stand_in = SERVICES["api-1"]["environment"], SERVICES["stripe"]
+    # then
+    assert shop["BOOKSTORE_STRIPE_API_BASE"] == "http://stripe:8420"
+    assert shop["STRIPE_WEBHOOK_SECRET_FILE"] == stand_in["environment"]["STRIPE_WEBHOOK_SECRET_FILE"]
+    assert "--webhook=http://edge-control:8080/api/v1/webhooks/stripe" in stand_in["command"]
+    assert set(stand_in["networks"]) == {"shop"}
 
 
 def test_with_stripe_only_those_who_ask_it_get_a_way_out() -> None:
@@ -136,11 +161,13 @@ def test_with_stripe_only_those_who_ask_it_get_a_way_out() -> None:
     added = yaml.safe_load((REPOSITORY / "docker-compose.stripe.yml").read_text(encoding="utf-8"))
     # then
     assert set(added["services"]) <= set(SERVICES)
+    assert added["services"].pop("stripe") == {"profiles": ["never"]}
     assert {name for name, service in added["services"].items() if "outside" in service["networks"]} == {
         "api-1", "api-2", "api-3", "worker",
     }  # fmt: skip
     for service in added["services"].values():
-        assert service["environment"]["BOOKSTORE_PAYMENTS_OFF"] == "false"
+        assert service["environment"]["BOOKSTORE_STRIPE_STAND_IN"] == "false"
+        assert service["environment"]["BOOKSTORE_STRIPE_API_BASE"] == "https://api.stripe.com"
         assert {name for name in service["environment"] if name.startswith("STRIPE")} == {
             "STRIPE_API_KEY_FILE", "STRIPE_WEBHOOK_SECRET_FILE",
         }  # fmt: skip

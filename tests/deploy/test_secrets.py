@@ -24,7 +24,8 @@ def test_secrets_are_made_once_and_kept(tmp_path: Path, monkeypatch: pytest.Monk
     }
     # then
     names = {"mongo/root_password", "mongo/app_password", "mongo/migrate_password", "mongo/keyfile", "app/secret_key",
-             "app/mongo_app_url", "app/mongo_migrate_url"}  # fmt: skip
+             "app/mongo_app_url", "app/mongo_migrate_url", "app/stripe_api_key",
+             "app/stripe_webhook_secret"}  # fmt: skip
     assert {str(name) for name in first} == names
     assert first == again
     assert len(set(first.values())) == len(names)

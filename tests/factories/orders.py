@@ -60,7 +60,7 @@ async def an_order(till: Till, staff: httpx.AsyncClient, *, copies: int = 2, **o
 
     async def place(attempt: Attempt) -> None:
         await order.place(attempt.session)
-        await move_copies(Move.HOLD, order, actor="test", at=moment, attempt=attempt)
+        await move_copies(Move.HOLD, order.id, order.lines, actor="test", at=moment, attempt=attempt)
 
     await till.commit(place)
     return order

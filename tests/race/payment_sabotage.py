@@ -53,10 +53,10 @@ def no_inbox() -> None:
 def no_first_intent() -> None:
     """Let the last intent count, not the first."""
 
-    async def attach(payment_id: str, *, intent_id: str, client_secret: str | None, at: datetime) -> Payment | None:
+    async def attach(self: Payment, *, intent_id: str, client_secret: str | None, at: datetime) -> Payment | None:
         made = {"intent_id": intent_id, "client_secret": client_secret, "updated_at": at}
-        await Payment.get_pymongo_collection().update_one({"_id": payment_id}, {"$set": made})
-        return await Payment.of_id(payment_id)
+        await Payment.get_pymongo_collection().update_one({"_id": self.id}, {"$set": made})
+        return await Payment.of_id(self.id)
 
     patch.setattr(Payment, "attach_intent", attach)
 

@@ -96,6 +96,18 @@ def test_production_without_stripe_has_to_be_meant(monkeypatch: pytest.MonkeyPat
     assert Settings()
 
 
+def test_a_stand_in_for_stripe_has_to_be_meant_in_production(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable, fit in FIT.items():
+        monkeypatch.setenv(variable, fit)
+    monkeypatch.setenv("BOOKSTORE_STRIPE_API_BASE", "http://stripe:8420")
+
+    with pytest.raises(ValidationError, match="BOOKSTORE_STRIPE_STAND_IN=true"):
+        Settings()
+
+    monkeypatch.setenv("BOOKSTORE_STRIPE_STAND_IN", "true")
+    assert Settings()
+
+
 @pytest.mark.parametrize("text", ["*", "null", "shop.example", "https://shop.example/", "https://a.example/x"])
 def test_only_origins_are_allowed_origins(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     with pytest.raises(ValidationError, match="is no origin"):
