@@ -65,6 +65,12 @@ class User(Document):
         return await cls.find_one({"_id": user_id, "deleted": False}, session=session)
 
     @classmethod
+    async def is_gone(cls, user_id: str, *, session: AsyncClientSession) -> bool:
+        """Tell whether the user's account was deleted."""
+        query = {"_id": user_id, "deleted": True}
+        return await cls.get_pymongo_collection().count_documents(query, limit=1, session=session) > 0
+
+    @classmethod
     async def of_login(cls, login: str) -> "User | None":
         """Return whose e-mail address or username this is, in any spelling."""
         name = folded(login)
