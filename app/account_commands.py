@@ -13,9 +13,6 @@ from app.cache.shared import SharedStore
 from app.database import Database
 from app.errors import BookstoreError
 from app.idempotency import Writer
-from app.passwords import Passwords
-from app.rate_limits import RateLimits
-from app.refresh_tokens import RefreshTokens
 from app.security import Role
 from app.services.accounts import NewAdmin, make_admin, open_session_for
 from app.services.sessions import Desk
@@ -29,8 +26,9 @@ async def _desk() -> AsyncIterator[Desk]:
     settings = Settings()
     shared = SharedStore(settings.cache_url.get_secret_value())
     async with Database(settings) as database:
-        writer = Writer(database, Invalidator.of(settings, shared))
-        yield Desk(settings, writer, Passwords(settings), RefreshTokens(settings), RateLimits(settings))
+        desk = Desk.of(settings, Writer(database, Invalidator.of(settings, shared)))
+        yield desk
+        await desk.aclose()
     await shared.aclose()
 
 

@@ -14,7 +14,10 @@ T = TypeVar("T")
 Document_ = dict[str, Any]
 
 _NOISE: Final = frozenset(
-    {"_id", "updated_at", "version", "search", "category_path", "history", "signed_in_at", "unfinished"}
+    {
+        *("_id", "updated_at", "version", "search", "category_path", "history", "signed_in_at", "password_id"),
+        "unfinished",
+    }
 )
 """Follows from the rest, or says only that something changed."""
 

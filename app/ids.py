@@ -28,6 +28,7 @@ PAYMENT: Final = "pay"
 REFUND: Final = "rf"
 LEDGER_ENTRY: Final = "led"
 USER: Final = "usr"
+PASSWORD: Final = "pwd"  # noqa: S105  a prefix
 SESSION: Final = "ses"
 EVENT: Final = "evt"
 AUDIT: Final = "aud"

@@ -19,12 +19,9 @@ from app.cache.watcher import Watcher
 from app.database import Database
 from app.idempotency import Writer
 from app.pagination import CursorSigner
-from app.passwords import Passwords
 from app.payments.stripe_gateway import gateway_of
 from app.payments.till import Till
 from app.proxies import Proxies
-from app.rate_limits import RateLimits
-from app.refresh_tokens import RefreshTokens
 from app.search.vocabulary_feed import VocabularyFeed
 from app.services.sessions import Desk
 from app.services.stock_reads import StockReads
@@ -76,7 +73,6 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
             name=settings.process_name, database=database.database, shared=shared, invalidator=invalidator
         )
         writer = Writer(database, invalidator)
-        passwords, limits = Passwords(settings), RateLimits(settings)
         gateway = gateway_of(settings)
         resources = Resources(
             settings=settings,
@@ -86,7 +82,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
             signer=CursorSigner(settings),
             vocabulary=VocabularyFeed(),
             sessions=Sessions(shared, database=database),
-            desk=Desk(settings, writer, passwords, RefreshTokens(settings), limits),
+            desk=Desk.of(settings, writer),
             proxies=Proxies(settings),
             till=Till(writer, gateway),
             stock=StockReads(database),
@@ -109,9 +105,8 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
         loop.remove_signal_handler(signal.SIGUSR1)
         await _end(beside)
-        passwords.close()
         await resources.vocabulary.aclose()
         await gateway.aclose()
-        await limits.aclose()
+        await resources.desk.aclose()
         await shared.aclose()
     logger.info("stopped")

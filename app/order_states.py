@@ -61,6 +61,9 @@ HOLDING: Final = frozenset({_O.PENDING_PAYMENT})
 SOLD: Final = frozenset({_O.PAID, _O.PROCESSING, _O.SHIPPED, _O.DELIVERED})
 """Orders whose copies are sold."""
 
+ENDED: Final = frozenset(status for status, following in MOVES.items() if not following)
+"""Orders that go nowhere any more."""
+
 
 def may_move(before: OrderStatus, after: OrderStatus) -> bool:
     """Tell whether an order can go from one state to the other in one step."""

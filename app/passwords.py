@@ -43,9 +43,15 @@ class Passwords:
             argon2__parallelism=1,
         )
         self._pool = ThreadPoolExecutor(settings.password_threads, "passwords", initializer=_step_back)
+        self._threads = settings.password_threads
         self._most_waiting = settings.password_threads * _WAITING_PER_THREAD
         self._waiting = 0
         self._nobodys: str | None = None
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether somebody waits for a thread."""
+        return self._waiting > self._threads
 
     async def hash(self, password: str) -> str:
         """Return the hash to keep of a password.

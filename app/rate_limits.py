@@ -9,14 +9,16 @@ import secrets
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.commands.core import AsyncScript
 from redis.exceptions import RedisError
 
 from app import clock
+from app.cache.batching import Together
 from app.cache.breaker import Breaker
 from app.errors import RateLimited
 from app.settings import Settings
@@ -24,27 +26,43 @@ from app.settings import Settings
 _TAKE: Final = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local left, wait = math.huge, 0
-for at = 1, #KEYS do
-  local quota, window = tonumber(ARGV[2 * at]), tonumber(ARGV[2 * at + 1])
-  redis.call('ZREMRANGEBYSCORE', KEYS[at], '-inf', now - window)
-  local used = redis.call('ZCARD', KEYS[at])
-  if used >= quota then
-    local oldest = redis.call('ZRANGE', KEYS[at], used - quota, used - quota, 'WITHSCORES')
-    wait = math.max(wait, tonumber(oldest[2]) + window - now)
+local function take(act, first, last)
+  local left, wait = math.huge, 0
+  for at = first, last do
+    local quota, window = tonumber(ARGV[3 * at - 1]), tonumber(ARGV[3 * at])
+    redis.call('ZREMRANGEBYSCORE', KEYS[at], '-inf', now - window)
+    local used = redis.call('ZCARD', KEYS[at])
+    if used >= quota then
+      local oldest = redis.call('ZRANGE', KEYS[at], used - quota, used - quota, 'WITHSCORES')
+      wait = math.max(wait, tonumber(oldest[2]) + window - now)
+    end
+    left = math.min(left, quota - used - 1)
   end
-  left = math.min(left, quota - used - 1)
+  if wait > 0 then return {-1, wait} end
+  for at = first, last do
+    redis.call('ZADD', KEYS[at], now, act)
+    redis.call('PEXPIRE', KEYS[at], ARGV[3 * at])
+  end
+  return {left, 0}
 end
-if wait > 0 then return {-1, wait} end
-for at = 1, #KEYS do
-  redis.call('ZADD', KEYS[at], now, ARGV[1])
-  redis.call('PEXPIRE', KEYS[at], ARGV[2 * at + 1])
+local replies, first = {}, 1
+while first <= #KEYS do
+  local act, last = ARGV[3 * first - 2], first
+  while ARGV[3 * last + 1] == act do last = last + 1 end
+  replies[#replies + 1] = take(act, first, last)
+  first = last + 1
 end
-return {left, 0}
+return replies
+"""
+
+_GIVE_BACK: Final = """
+for at = 1, #KEYS do redis.call('ZREM', KEYS[at], ARGV[at]) end
 """
 
 _PREFIX: Final = "limit:"
 _MOST_COUNTED_HERE: Final = 10_000
+_MOST_AT_ONCE: Final = 32
+"""Acts in one script: Redis serves nobody else while it runs."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +105,10 @@ def told(limit: Limit, *, left: int, seconds: int) -> Mapping[str, str]:
     }
 
 
+_Wanted = tuple[Sequence[tuple[Limit, str]], str]
+"""What an act is to be counted under, and the act."""
+
+
 class RateLimits:
     """Counts in Redis, or here."""
 
@@ -104,6 +126,9 @@ class RateLimits:
         )
         self._redis: Redis = Redis(connection_pool=pool)
         self._take = self._redis.register_script(_TAKE)
+        self._give_back = self._redis.register_script(_GIVE_BACK)
+        self._takes = Together(self._take_all, at_most=_MOST_AT_ONCE)
+        self._returns = Together(self._give_back_all, at_most=_MOST_AT_ONCE)
         self._breaker = Breaker(pause=0.5)
         self._here: dict[str, deque[tuple[float, str]]] = {}
         self._exempt = [ipaddress.ip_network(one) for one in settings.unlimited_addresses.split()]
@@ -145,12 +170,8 @@ class RateLimits:
     async def give_back(self, taken: Taken) -> None:
         """Count it no longer."""
         self._forget_here(taken.limits, taken.act)
-        for limit, who in taken.limits:
-            if self._breaker.lets_through:
-                try:
-                    await self._redis.zrem(_key(limit, who), taken.act)
-                except (RedisError, OSError, TimeoutError):
-                    self._breaker.failed()
+        if taken.limits and not self._breaker.is_open:
+            await self._returns(taken)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -158,17 +179,29 @@ class RateLimits:
         await self._redis.connection_pool.disconnect()
 
     async def _take_there(self, limits: Sequence[tuple[Limit, str]], act: str) -> tuple[int, int] | None:
+        return None if self._breaker.is_open else await self._takes((limits, act))
+
+    async def _take_all(self, wanted: Sequence[_Wanted]) -> Sequence[tuple[int, int] | None]:
+        keys = [_key(limit, who) for limits, _ in wanted for limit, who in limits]
+        args = [of for limits, act in wanted for limit, _ in limits for of in (act, limit.quota, limit.seconds * 1000)]
+        replies = await self._try(self._take, keys, args)
+        return [None] * len(wanted) if replies is None else [(int(left), int(wait)) for left, wait in replies]
+
+    async def _give_back_all(self, acts: Sequence[Taken]) -> Sequence[None]:
+        keys = [_key(limit, who) for taken in acts for limit, who in taken.limits]
+        await self._try(self._give_back, keys, [taken.act for taken in acts for _ in taken.limits])
+        return [None] * len(acts)
+
+    async def _try(self, script: AsyncScript, keys: list[str], args: list[str | int]) -> Any:
         if not self._breaker.lets_through:
             return None
-        keys = [_key(limit, who) for limit, who in limits]
-        sizes = [size for limit, _ in limits for size in (limit.quota, limit.seconds * 1000)]
         try:
-            left, wait = await self._take(keys=keys, args=[act, *sizes])
+            reply = await script(keys=keys, args=args)
         except (RedisError, OSError, TimeoutError):
             self._breaker.failed()
             return None
         self._breaker.succeeded()
-        return int(left), int(wait)
+        return reply
 
     def _take_here(self, limits: Sequence[tuple[Limit, str]], act: str) -> tuple[int, int]:
         now = clock.monotonic()

@@ -11,13 +11,21 @@ A = TypeVar("A")
 class Together(Generic[Q, A]):
     """Collects the questions of one turn of the event loop: a busy process pays for one round trip, not for each.
 
-    Nobody waits for others to come: whatever has been asked when the loop comes round goes out.
+    Nobody waits for others to come, unless a pause is asked for: whatever has been asked when the loop comes round
+    goes out.
     """
 
-    def __init__(self, ask: Callable[[Sequence[Q]], Awaitable[Sequence[A]]], *, at_most: int) -> None:
-        """Take what answers up to `at_most` questions, in their order."""
+    def __init__(
+        self,
+        ask: Callable[[Sequence[Q]], Awaitable[Sequence[A]]],
+        *,
+        at_most: int,
+        pause: Callable[[], float] = lambda: 0.0,
+    ) -> None:
+        """Take what answers up to `at_most` questions, in their order, and how long the first waits for others."""
         self._ask = ask
         self._at_most = at_most
+        self._pause = pause
         self._waiting: list[tuple[Q, asyncio.Future[A]]] = []
         self._asking: set[asyncio.Task[None]] = set()
 
@@ -31,7 +39,11 @@ class Together(Generic[Q, A]):
         answer: asyncio.Future[A] = loop.create_future()
         self._waiting.append((question, answer))
         if len(self._waiting) == 1:
-            loop.call_soon(self._send)
+            seconds = self._pause()
+            if seconds > 0:
+                loop.call_later(seconds, self._send)
+            else:
+                loop.call_soon(self._send)
         elif len(self._waiting) == self._at_most:
             self._send()
         return await answer

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Final
 
 from beanie import Document, SortDirection
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,10 +12,16 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from app.ids import ORDER, BookId, OrderId, UserId, new_id
 from app.models.order_event import OrderEvent
 from app.money import Amount, Currency
-from app.order_states import OrderStatus, PaymentStatus
+from app.order_states import ENDED, OrderStatus, PaymentStatus
 from app.schemas.address import Address
 
 Query = Mapping[str, Any]
+
+_FORGOTTEN: Final = {
+    **dict.fromkeys(("name", "line1", "city", "postal_code"), "(deleted)"),
+    **dict.fromkeys(("line2", "region", "phone")),
+}
+"""What an address says in place of somebody who deleted the account. The country stays: taxes depend on it."""
 
 
 class OrderLine(BaseModel):
@@ -120,6 +126,29 @@ class Order(Document):
             session=session,
         )
         return Order.model_validate(found) if found else None
+
+    @property
+    def forgotten_address(self) -> Address:
+        """The address without whose it was."""
+        return self.shipping_address.model_copy(update=_FORGOTTEN)
+
+    @classmethod
+    async def forget_buyer(cls, user_id: str, *, session: AsyncClientSession) -> None:
+        """Forget where a user's orders went that have ended, and what the user said about any of them.
+
+        Orders that are still on their way keep the address until they end. Each is written all the same: whoever ends
+        one at the same moment starts over, and then sees that its buyer is gone.
+        """
+        orders = cls.get_pymongo_collection()
+        forgotten = {f"shipping_address.{field}": value for field, value in _FORGOTTEN.items()}
+        ended = {"user_id": user_id, "status": {"$in": sorted(ENDED)}}
+        await orders.update_many(ended, {"$set": forgotten}, session=session)
+        await orders.update_many(
+            {"user_id": user_id},
+            {"$set": {"history.$[own].reason": None}, "$inc": {"version": 1}},
+            array_filters=[{"own.actor": user_id}],
+            session=session,
+        )
 
     @classmethod
     async def overdue(cls, *, at: datetime, limit: int) -> Sequence[str]:

@@ -38,6 +38,12 @@ class Session(Document):
     ]
 
     @classmethod
+    async def open_all(cls, opened: "Sequence[Session]", *, session: AsyncClientSession) -> None:
+        """Write new sessions."""
+        documents = [one.model_dump(exclude={"id"}) | {"_id": one.id} for one in opened]
+        await cls.get_pymongo_collection().insert_many(documents, session=session)
+
+    @classmethod
     async def rotate(
         cls, session_id: str, *, old: bytes, new: bytes, at: datetime, session: AsyncClientSession
     ) -> "Session | None":

@@ -13,7 +13,7 @@ from app.errors import FieldError, InvalidInput
 from app.idempotency import Attempt
 from app.ids import USER, UserId, new_id
 from app.models.session import Session
-from app.models.user import User
+from app.models.user import User, with_password
 from app.names import folded
 from app.password_rules import check_password
 from app.schemas.account import Email, TokensView
@@ -74,7 +74,7 @@ async def make_admin(desk: Desk, email: str, *, password: str | None) -> NewAdmi
     async def transaction(session: AsyncClientSession) -> tuple[User, frozenset[str]]:
         moment = clock.now()
         rights = {"role": Role.ADMIN, "disabled": False, "email_verified": True, "updated_at": moment}
-        rights |= {"password_hash": hashed} if hashed else {}
+        rights |= with_password(hashed) if hashed else {}
         if known is not None:
             user = await User.change(known.id, rights, session=session)
             if user is not None:

@@ -15,7 +15,8 @@ from app.ids import payment_id_of
 from app.models.order import Order
 from app.models.order_event import OrderEvent, OrderEventKind
 from app.models.outbox_event import OutboxEvent
-from app.order_states import HOLDING, MOVES, OrderStatus, PaymentStatus, may_move, may_move_payment
+from app.models.user import User
+from app.order_states import ENDED, HOLDING, MOVES, OrderStatus, PaymentStatus, may_move, may_move_payment
 from app.services.shelf import Move, move_copies
 
 GATEWAY: Final = "gateway"
@@ -201,6 +202,8 @@ async def _change(
         amount=amount,
         at=clock.now(),
     )
+    if event.status in ENDED and await User.is_gone(order.user_id, session=attempt.session):
+        fields["shipping_address"] = order.forgotten_address.model_dump()
     changed = await order.change(event, attempt.session, **fields)
     if changed is None:
         raise Conflict("The order was changed in the meantime; look again.")

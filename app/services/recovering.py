@@ -7,7 +7,7 @@ from app.events import Event
 from app.idempotency import Answer, Attempt, Once
 from app.models.outbox_event import OutboxEvent
 from app.models.session import Session
-from app.models.user import User
+from app.models.user import User, with_password
 from app.models.user_token import Purpose, UserToken
 from app.names import folded
 from app.password_rules import check_password
@@ -65,7 +65,7 @@ async def reset_password(desk: Desk, token: str, password: str, *, once: Once[No
             raise Gone(GONE)
         check_password(password, pointer="/password", own=own_words(user))
         # Whoever read the letter has the address, too.
-        changes = {"password_hash": hashed, "email_verified": True, "updated_at": moment}
+        changes = with_password(hashed) | {"email_verified": True, "updated_at": moment}
         await User.change(user.id, changes, session=attempt.session)
         await UserToken.forget(user.id, session=attempt.session)
         attempt.touch(tags.of_sessions(await Session.end_all(user.id, session=attempt.session)))
@@ -91,8 +91,8 @@ async def change_password(
     hashed = await desk.passwords.hash(password)
 
     async def work(attempt: Attempt) -> None:
-        changes = {"password_hash": hashed, "updated_at": clock.now()}
-        known = {"password_hash": user.password_hash}
+        changes = with_password(hashed) | {"updated_at": clock.now()}
+        known = {"password_id": user.password_id}
         if await User.change(user.id, changes, where=known, session=attempt.session) is None:
             raise InvalidCredentials("The current password is wrong.")
         await UserToken.forget(user.id, Purpose.RESET_PASSWORD, session=attempt.session)

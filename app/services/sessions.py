@@ -19,6 +19,7 @@ from app.schemas.account import TokensView
 from app.schemas.listing import Listing
 from app.schemas.profile import SessionView
 from app.security import Principal, issue_access_token
+from app.services.admitting import Admission, Admissions
 from app.settings import Settings
 
 _REFUSED = "The refresh token is not valid or has expired; sign in again."
@@ -41,6 +42,19 @@ class Desk:
     passwords: Passwords
     refresh_tokens: RefreshTokens
     limits: RateLimits
+    admissions: Admissions
+
+    @classmethod
+    def of(cls, settings: Settings, writer: Writer) -> "Desk":
+        """Return one with everything that the settings ask for."""
+        passwords = Passwords(settings)
+        admissions = Admissions(writer.database, passwords)
+        return cls(settings, writer, passwords, RefreshTokens(settings), RateLimits(settings), admissions)
+
+    async def aclose(self) -> None:
+        """End threads and connections."""
+        self.passwords.close()
+        await self.limits.aclose()
 
 
 class _UsedAgain(InvalidToken):
@@ -53,6 +67,28 @@ class _UsedAgain(InvalidToken):
 
 async def open_session(desk: Desk, user: User, attempt: Attempt, *, device: Device) -> TokensView:
     """Open a session for a user within a transaction, and return its tokens."""
+    session, token = _begun(desk, user, device)
+    await session.insert(session=attempt.session)
+    return _tokens(desk, session, token)
+
+
+async def open_session_beside_others(
+    desk: Desk, user: User, new_hash: str | None, *, device: Device
+) -> TokensView | None:
+    """Open a session for a user whose password was right, in a transaction with those who sign in at the same time.
+
+    Returns its tokens; None where that can't be done together: nothing happened.
+
+    Raises:
+        NoPrimary, DeadlineExceeded, DependencyUnavailable: the outcome is unknown.
+    """
+    session, token = _begun(desk, user, device)
+    if not await desk.admissions.admit(Admission(user, session, new_hash)):
+        return None
+    return _tokens(desk, session, token)
+
+
+def _begun(desk: Desk, user: User, device: Device) -> tuple[Session, RefreshToken]:
     moment = clock.now()
     token = desk.refresh_tokens.first(SessionId(new_id(SESSION)))
     session = Session(
@@ -66,8 +102,7 @@ async def open_session(desk: Desk, user: User, attempt: Attempt, *, device: Devi
         address=device.address,
         user_agent=device.user_agent,
     )
-    await session.insert(session=attempt.session)
-    return _tokens(desk, session, token)
+    return session, token
 
 
 async def refresh(desk: Desk, text: str, *, once: Once[TokensView]) -> Answer:

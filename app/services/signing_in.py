@@ -1,6 +1,8 @@
 """Lets people in: registers them, and checks who they are."""
 
 from dataclasses import replace
+from functools import partial
+from typing import Final
 
 from pymongo.errors import DuplicateKeyError
 
@@ -9,15 +11,22 @@ from app.errors import EmailTaken, FieldError, InvalidCredentials, InvalidInput,
 from app.events import Event
 from app.idempotency import Answer, Attempt, Once
 from app.models.outbox_event import OutboxEvent
-from app.models.user import User
+from app.models.user import User, with_password
 from app.names import folded
 from app.password_rules import check_password
 from app.rate_limits import Limit, Taken
 from app.schemas.account import Registration, SignIn, TokensView, UserView, WelcomeView
 from app.services.confirming import ask_for_confirmation
-from app.services.sessions import Desk, Device, open_session
+from app.services.sessions import Desk, Device, open_session, open_session_beside_others
 
 _REFUSED = "The name or the password is wrong."
+
+_CHECKS: Final = 3
+"""So often a password is checked for one request, where its hash is replaced while it is being checked."""
+
+
+class _ChangedMeanwhile(Exception):
+    """The account isn't any more what the password was checked for."""
 
 
 async def register(desk: Desk, given: Registration, *, device: Device, once: Once[WelcomeView]) -> Answer:
@@ -42,12 +51,12 @@ async def register(desk: Desk, given: Registration, *, device: Device, once: Onc
         user = User.named(
             email=given.email,
             username=given.username,
-            password_hash=hashed,
             first_name=given.first_name,
             last_name=given.last_name,
             created_at=moment,
             updated_at=moment,
             signed_in_at=moment,
+            **with_password(hashed),
         )
         try:
             await user.insert(session=attempt.session)
@@ -72,7 +81,7 @@ async def sign_in(desk: Desk, given: SignIn, *, device: Device, once: Once[Token
         InvalidCredentials: the name or the password is wrong, or the account may not be used.
         RateLimited: too many failed, for this account or name, or from this address.
     """
-    user = await desk.writer.database.fresh(lambda: User.of_login(given.login))
+    user = await desk.admissions.user_of(given.login)
     taken = await _count(desk, user.id if user else folded(given.login), device)
     try:
         answer = await _sign_in(desk, user, given.password.get_secret_value(), device=device, once=once)
@@ -87,17 +96,31 @@ async def sign_in(desk: Desk, given: SignIn, *, device: Device, once: Once[Token
 
 
 async def _sign_in(desk: Desk, user: User | None, password: str, *, device: Device, once: Once[TokensView]) -> Answer:
-    kept = user.password_hash if user else None
-    verdict = await desk.passwords.check(password, kept)
-    if user is None or not verdict.right:
-        raise InvalidCredentials(_REFUSED)
+    for _ in range(_CHECKS):
+        kept = user.password_hash if user else None
+        verdict = await desk.passwords.check(password, kept)
+        if user is None or not verdict.right:
+            break
+        try:
+            return await _let_in(desk, user, verdict.new_hash, device=device, once=once)
+        except _ChangedMeanwhile:
+            # By somebody who signed in beside us, and had the hash renewed? Or is the password another one now?
+            user = await desk.writer.database.fresh(partial(User.of_id, user.id))
+            if user is not None and user.password_hash == kept:
+                break
+    raise InvalidCredentials(_REFUSED)
+
+
+async def _let_in(desk: Desk, user: User, new_hash: str | None, *, device: Device, once: Once[TokensView]) -> Answer:
+    if once.claim is None:
+        tokens = await open_session_beside_others(desk, user, new_hash, device=device)
+        if tokens is not None:
+            return once.render(tokens)
 
     async def work(attempt: Attempt) -> TokensView:
-        known = await User.note_sign_in(
-            user.id, password_hash=kept, new_hash=verdict.new_hash, at=clock.now(), session=attempt.session
-        )
+        known = await User.note_sign_in(user, new_hash=new_hash, at=clock.now(), session=attempt.session)
         if known is None:
-            raise InvalidCredentials(_REFUSED)
+            raise _ChangedMeanwhile
         return await open_session(desk, known, attempt, device=device)
 
     return await once.perform(desk.writer, work)

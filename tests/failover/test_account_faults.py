@@ -1,9 +1,9 @@
-"""Kills the primary while people register and refresh: no account twice, no session lost, nobody locked out."""
+"""Kills the primary while people register, sign in, refresh: no account twice, no session lost, nobody locked out."""
 
 import asyncio
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,6 +35,7 @@ class Person:
     refreshed: int = 0
     slowest: float = 0.0
     repeats: int = 0
+    signed_in: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass
@@ -89,6 +90,14 @@ async def _refresh(client: httpx.AsyncClient, person: Person, town: Town) -> Non
         await asyncio.sleep(0.05)
 
 
+async def _keep_signing_in(client: httpx.AsyncClient, people: Sequence[Person], town: Town) -> None:
+    while not town.stop.is_set():
+        for person in people:
+            answer, _ = await _until_told(client, "/auth/login", {"login": person.name, "password": PASSWORD}, {})
+            assert answer.status_code == 200, (person, answer.text)
+            person.signed_in.append(answer.json())
+
+
 async def _keep_registering(client: httpx.AsyncClient, town: Town) -> None:
     while not town.stop.is_set():
         await _register(client, town, with_keys=True)
@@ -105,6 +114,8 @@ async def test_a_killed_primary_costs_nobody_their_account(system: Stack, capsys
         async with asyncio.TaskGroup() as tasks:
             for person in refreshing:
                 tasks.create_task(_refresh(client, person, town))
+            for half in (refreshing[::2], refreshing[1::2]):
+                tasks.create_task(_keep_signing_in(client, half, town))
             for _ in range(3):
                 tasks.create_task(_keep_registering(client, town))
             await asyncio.sleep(2)
@@ -125,6 +136,7 @@ async def test_a_killed_primary_costs_nobody_their_account(system: Stack, capsys
             print(
                 f"\n{len(town.people)} registered, {sum(one.refreshed for one in refreshing)} refreshed, "
                 f"{sum(one.repeats for one in refreshing)} sent again, "
+                f"{sum(len(one.signed_in) for one in refreshing)} signed in, "
                 f"slowest {max(one.slowest for one in refreshing):.1f} s"
             )
         assert len({one.user_id for one in town.people}) == len(town.people)
@@ -140,6 +152,9 @@ async def _is_let_in(client: httpx.AsyncClient, person: Person) -> None:
     assert own.status_code == 200, (person, own.text)
     me = await client.get(f"{API}/users/me", headers=bearer(own.json()["access_token"]))
     assert me.json()["id"] == person.user_id
+    for session in person.signed_in:
+        still = await client.get(f"{API}/users/me", headers=bearer(session["access_token"]))
+        assert (still.status_code, still.json()["id"]) == (200, person.user_id)
     if not person.with_keys and person.slowest > REPEAT_SECONDS:
         return
     refreshed, _ = await _until_told(

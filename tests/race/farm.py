@@ -24,6 +24,7 @@ class Farm:
     url: str
     cache_url: str
     staff_token: str
+    replica_urls: tuple[str, ...]
 
 
 DATABASE: Final = "bookstore_race"
@@ -74,7 +75,7 @@ async def running_farm(
                 while not await _ready(client, origin):
                     await asyncio.sleep(0.05)
         token = await asyncio.to_thread(minted_token, {**api, "SABOTAGE": ""}, role="staff", seconds=3600)
-        yield Farm(f"http://{bind}", cache_url, token)
+        yield Farm(f"http://{bind}", cache_url, token, tuple(f"http://127.0.0.1:{port}" for port in ports))
 
 
 async def _ready(client: httpx.AsyncClient, origin: str) -> bool:
