@@ -1,16 +1,17 @@
 """Changes prices at a steady pace through the API, as staff do: If-Match, one change after the other of each book."""
 
 import asyncio
+import json
 import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 
-import httpx
-
+from bench.connection import Connection
 from bench.shop import API, Shop
 from stack.errors import StackError
 from stack.tokens import access_token
@@ -56,15 +57,27 @@ async def _write(
     shop: Shop, book_ids: Sequence[str], *, per_second: float, seen: Changes, stop: threading.Event
 ) -> None:
     headers = {"Authorization": f"Bearer {access_token(shop.stack, role='staff')}"}
-    async with httpx.AsyncClient(base_url=shop.stack.url, headers=headers, timeout=15) as client:
-        shares = [list(book_ids[number::WRITERS]) for number in range(WRITERS)]
-        await asyncio.gather(
-            *(_writer(client, share, pause=WRITERS / per_second, seen=seen, stop=stop) for share in shares if share)
-        )
+    shares = [list(book_ids[number::WRITERS]) for number in range(WRITERS)]
+    connections = [Connection(shop.stack.url) for _ in range(WRITERS)]
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for connection, share in zip(connections, shares, strict=True):
+                if share:
+                    pause = WRITERS / per_second
+                    tasks.create_task(_writer(connection, share, headers, pause=pause, seen=seen, stop=stop))
+    finally:
+        for connection in connections:
+            await connection.close()
 
 
 async def _writer(
-    client: httpx.AsyncClient, book_ids: Sequence[str], *, pause: float, seen: Changes, stop: threading.Event
+    connection: Connection,
+    book_ids: Sequence[str],
+    headers: Mapping[str, str],
+    *,
+    pause: float,
+    seen: Changes,
+    stop: threading.Event,
 ) -> None:
     etags: dict[str, str] = {}
     due = time.monotonic() + random.random() * pause
@@ -76,12 +89,13 @@ async def _writer(
         book_id = random.choice(book_ids)
         path = f"{API}/books/{book_id}"
         if book_id not in etags:
-            etags[book_id] = (await client.get(path, headers={"Accept-Encoding": "identity"})).headers["ETag"]
+            etags[book_id] = (await connection.ask("GET", path)).header("ETag")
         price = {"price": {"amount": random.randint(100, 9999), "currency": "USD"}}
+        conditions = {"If-Match": etags.pop(book_id), "Content-Type": "application/json"}
         started = time.monotonic()
-        answer = await client.patch(path, json=price, headers={"If-Match": etags.pop(book_id)})
-        if answer.status_code == httpx.codes.OK:
+        answer = await connection.ask("PATCH", path, {**headers, **conditions}, json.dumps(price).encode())
+        if answer.status == HTTPStatus.OK:
             seen.seconds.append(time.monotonic() - started)
-            etags[book_id] = answer.headers["ETag"]
+            etags[book_id] = answer.header("ETag")
         else:
-            seen.refusals[answer.json()["code"]] += 1
+            seen.refusals[json.loads(answer.body)["code"]] += 1

@@ -13,40 +13,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
+from bench.connection import Connection
 from tests.search.judged_queries import Shelved, draw
 
 API: Final = "/api/v1"
 FACETS: Final = "category,author,language,format,price,rating"
 _SORTS: Final = ("-popularity", "price", "title", "-rating", "-published_year")
 _PAGES: Final = 8
-
-
-class Connection:
-    """A keep-alive connection; a client library would cost more than what is measured."""
-
-    def __init__(self, url: str) -> None:
-        """Take the server's address."""
-        parts = urlsplit(url)
-        self._host, self._port = parts.hostname or "127.0.0.1", parts.port or 80
-        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
-
-    async def get(self, path: str) -> tuple[int, bytes]:
-        """Return the status and the body."""
-        if self._streams is None:
-            self._streams = await asyncio.open_connection(self._host, self._port, limit=1 << 22)
-        reader, writer = self._streams
-        writer.write(f"GET {path} HTTP/1.1\r\nHost: {self._host}\r\n\r\n".encode())
-        head = (await reader.readuntil(b"\r\n\r\n")).lower()
-        length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0])
-        return int(head[9:12]), await reader.readexactly(length)
-
-    async def close(self) -> None:
-        """Close it."""
-        if self._streams is not None:
-            self._streams[1].close()
-            await self._streams[1].wait_closed()
 
 
 @dataclass(frozen=True)
