@@ -13,12 +13,9 @@ from app.models.audit_entry import AuditEntry, Change, snapshots
 T = TypeVar("T")
 Document_ = dict[str, Any]
 
-_NOISE: Final = frozenset(
-    {
-        *("_id", "updated_at", "version", "search", "category_path", "history", "signed_in_at", "password_id"),
-        "unfinished",
-    }
-)
+_NOISE: Final = frozenset({
+    "_id", "updated_at", "version", "search", "category_path", "history", "signed_in_at", "password_id", "unfinished",
+})  # fmt: skip
 """Follows from the rest, or says only that something changed."""
 
 _SECRET: Final = frozenset({"password_hash", "client_secret"})

@@ -29,7 +29,8 @@ async def create_book(writer: Writer, given: BookInput, *, once: Once[BookView])
 
     async def work(attempt: Attempt) -> BookView:
         moment = clock.now()
-        book = Book(**await _stored_fields(given, attempt.session), created_at=moment, updated_at=moment)
+        fields = _own_fields(given) | await _category_fields(given, attempt.session)
+        book = Book(**fields, created_at=moment, updated_at=moment)
         await _write(book, attempt.session)
         await Inventory(id=book.id, updated_at=moment).insert(session=attempt.session)
         attempt.touch(tags.of_book(None, book.view()))
@@ -126,21 +127,25 @@ async def _seen_book(book_id: str, if_match: str | None, session: AsyncClientSes
 
 
 async def _rewrite(book: Book, given: BookInput, attempt: Attempt) -> BookView:
-    changed: Book = book.model_copy(update=await _stored_fields(given, attempt.session) | {"updated_at": clock.now()})
-    await _write(changed, attempt.session)
+    fields = _own_fields(given)
+    if given.categories != [category.id for category in book.categories]:
+        fields |= await _category_fields(given, attempt.session)
+    changed: Book = book.model_copy(update=fields | {"updated_at": clock.now()})
+    await _write(changed, attempt.session, words_known=changed.search == book.search)
     attempt.touch(tags.of_book(book.view(), changed.view()))
     return changed.view()
 
 
-async def _write(book: Book, session: AsyncClientSession) -> None:
+async def _write(book: Book, session: AsyncClientSession, *, words_known: bool = False) -> None:
     try:
         await book.put(session)
     except DuplicateKeyError as error:
         raise IsbnTaken("Another book has this ISBN; it may be one that was archived.") from error
-    await SearchTerm.note(book.search, session=session)
+    if not words_known:
+        await SearchTerm.note(book.search, session=session)
 
 
-async def _stored_fields(given: BookInput, session: AsyncClientSession) -> dict[str, Any]:
+async def _category_fields(given: BookInput, session: AsyncClientSession) -> dict[str, Any]:
     categories = await Category.of_references(given.categories, session) if given.categories else []
     by_reference = {category.id: category for category in categories} | {c.slug: c for c in categories}
     unknown = [
@@ -151,10 +156,14 @@ async def _stored_fields(given: BookInput, session: AsyncClientSession) -> dict[
     if unknown:
         raise InvalidInput(*unknown)
     chosen = list({by_reference[reference].id: by_reference[reference] for reference in given.categories}.values())
-    fields = {name: getattr(given, name) for name in BookInput.model_fields if name != "categories"}
-    return fields | {
+    return {
         "categories": [category.ref() for category in chosen],
         "category_path": sorted({step for category in chosen for step in category.path}),
+    }
+
+
+def _own_fields(given: BookInput) -> dict[str, Any]:
+    return {name: getattr(given, name) for name in BookInput.model_fields if name != "categories"} | {
         "search": index_fields(
             title=given.title,
             subtitle=given.subtitle,
