@@ -118,12 +118,13 @@ class Payment(Document):
         free = {"_id": self.id, "intent_id": None, **_OPEN}
         collection = self.get_pymongo_collection()
         # Mostly nothing has happened to it, and an update that returns nothing is one write less to the server, which
-        # keeps what a find-and-modify returned for its repeat.
+        # keeps what a find-and-modify returned for its repeat. It also writes the whole of one that meets another write
+        # into its log, and this holds a secret.
         if (await collection.update_one(free | {"left_out": False}, {"$set": made})).matched_count:
             attached: Payment = self.model_copy(update=made)
             return attached
-        found = await collection.find_one_and_update(free, {"$set": made}, return_document=ReturnDocument.AFTER)
-        return Payment.model_validate(found) if found else None
+        done = await collection.update_one(free, {"$set": made})
+        return await Payment.of_id(self.id) if done.matched_count else None
 
     @classmethod
     async def leave_out(cls, payment_id: str, *, session: AsyncClientSession) -> "Payment | None":
