@@ -125,7 +125,8 @@ class Child:
                     stdout=log,
                     stderr=log,
                     env=spec.environment,
-                    process_group=0,
+                    # Also a share of the processors of its own (sched_autogroup), as systemd and Docker would give it.
+                    start_new_session=True,
                 )
             except OSError as error:
                 raise StackError(f"{spec.name} can't be started: {error.strerror} ({spec.command[0]})") from error
