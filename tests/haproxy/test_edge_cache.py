@@ -224,6 +224,24 @@ async def test_only_what_the_replica_allows_is_kept(
     assert [answer.headers["cache-control"] for answer in answers] == [PUBLIC, PUBLIC]
 
 
+@pytest.mark.parametrize(
+    "path", [f"/api/v1/books/{BOOK}", "/api/v1/books/9780439023481", "/api/v1/books", "/api/v1/categories"]
+)
+async def test_an_address_that_looks_like_a_key_finds_nothing_old(edge: Edge, origin: Origin, path: str) -> None:
+    # given an answer that is kept, and out of date since
+    numbered(origin)
+    before = [(await edge.client.get(path)).text for _ in range(2)]
+    await edge.touch("catalogue", generation=7)
+    # when somebody asks under the very key that it is kept under
+    target = f"{path}?&_edge=0.0"
+    await edge.raw(
+        f"GET {target} HTTP/1.1\r\nHost: {edge.client.base_url.netloc.decode()}\r\nConnection: close\r\n\r\n".encode()
+    )
+    # then
+    assert before == ["1", "1"]
+    assert [seen.target for seen in origin.seen] == [path, target]
+
+
 @pytest.mark.parametrize("status", [404, 410, 503])
 async def test_refusals_are_not_kept(edge: Edge, origin: Origin, book_path: str, status: int) -> None:
     # given
