@@ -83,12 +83,13 @@ class VocabularyFeed:
         return self._words
 
     async def _freshen(self) -> None:
+        begun = clock.now()
         try:
             added = await SearchTerm.added_since(self._seen - _OVERLAP)
             if any(word == WHOLE and moment != self._counted for word, _, moment in added):
                 await self._load()
-            elif added and self._words is not None:
+            elif self._words is not None:
                 self._words.add({word: df for word, df, _ in added if word != WHOLE})
-                self._seen = max(moment for _, _, moment in added)
+                self._seen = begun
         except PyMongoError as error:
             log.warning("The vocabulary is as it was a while ago", exc_info=error)
