@@ -10,6 +10,7 @@ from pymongo.errors import DuplicateKeyError
 
 from app import clock
 from app.auditing import audited
+from app.cache.commits import Commit, session_of
 from app.cache.invalidation import Invalidator
 from app.cache.tags import Names
 from app.database import Database
@@ -39,6 +40,17 @@ class Attempt:
 
     session: AsyncClientSession
     touched: set[str] = field(default_factory=set)
+    _session_name: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Keep the session's name, which outlasts it."""
+        self._session_name = session_of(self.session)
+
+    @property
+    def commit(self) -> Commit | None:
+        """What it has become; asked when it is committed."""
+        at = self.session.operation_time
+        return Commit(self._session_name, at) if at is not None else None
 
     def touch(self, names: Names) -> None:
         """Note that the cached answers under these names are stale once this attempt is committed."""
@@ -120,15 +132,18 @@ class Once(Generic[T]):
             IdempotencyKeyReused: the key came with another request.
         """
         looks = refused = False
+        attempt: Attempt | None = None
 
         async def transaction(session: AsyncClientSession) -> Answer:
-            nonlocal looks, refused
+            nonlocal looks, refused, attempt
+            attempt = None
             earlier = await self.earlier(session) if looks else None
             if earlier is not None:
                 return earlier
             looks = True  # whoever starts over does so since somebody else wrote: this very request, perhaps
             try:
-                return await self._attempt(Attempt(session), work)
+                attempt = Attempt(session)
+                return await self._attempt(attempt, work)
             except BookstoreError:
                 refused = True
                 raise
@@ -141,7 +156,7 @@ class Once(Generic[T]):
                 raise
             # In a transaction of its own: it sees whatever the refusing one saw.
             answer = await writer.database.run_in_transaction(transaction, in_turn=turns, admit=admit)
-        await writer.invalidator.touch(answer.touches)
+        await writer.invalidator.touch(answer.touches, commit=attempt.commit if attempt else None)
         return answer
 
     async def earlier(self, session: AsyncClientSession | None = None) -> Answer | None:

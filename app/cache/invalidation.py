@@ -10,6 +10,7 @@ from prometheus_client import Counter, Histogram
 from pymongo.errors import PyMongoError
 
 from app import clock
+from app.cache.commits import Commit
 from app.cache.edge import Edge
 from app.cache.shared import SharedStore
 from app.cache.tags import Names, at_edges, together
@@ -48,8 +49,10 @@ class Invalidator:
         """Return one that tells this store and the edges that the settings name."""
         return cls(shared=shared, edges=[Edge(address) for address in settings.edges])
 
-    async def touch(self, names: Names, *, cause: str = "write") -> None:
+    async def touch(self, names: Names, *, cause: str = "write", commit: Commit | None = None) -> None:
         """Return when nobody can be given an answer any more that was made before this call.
+
+        Of a commit whose touch was confirmed by all, the watcher hears that it needn't be told once more.
 
         Redis comes first: an edge that is told to forget would otherwise be filled again from what Redis still holds.
         Where a level can't be reached, waits until what it holds has run out (leases: Gray & Cheriton, SOSP 1989).
@@ -59,11 +62,15 @@ class Invalidator:
         started = clock.monotonic()
         told = together(names)
         INVALIDATIONS.labels(cause).inc(len(told))
-        if not await self._shared.forget(told):
+        forgotten = await self._shared.forget(told)
+        if not forgotten:
             await self._outlast_shared()
-        if not all(await self._tell_edges(told)):
+        confirmed = all(await self._tell_edges(told))
+        if not confirmed:
             logger.warning("an edge did not confirm; waiting for its answers to run out")
             await asyncio.sleep(EDGE_LEASE.total_seconds())
+        if commit and forgotten and confirmed:
+            await self._shared.note_told(commit, told)
         WAITED.observe(clock.monotonic() - started)
 
     async def tell(self, names: Names, *, cause: str) -> bool:

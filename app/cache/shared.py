@@ -10,12 +10,13 @@ made up for what was missed.
 """
 
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, cast
 
 import orjson
+from bson import Timestamp
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -23,9 +24,11 @@ from redis.exceptions import RedisError
 
 from app.cache.batching import Together
 from app.cache.breaker import Breaker
+from app.cache.commits import Commit
 from app.cache.tags import EVERYTHING, Names, in_memory
 
 KEPT_SECONDS: Final = 60
+TOLD_SECONDS: Final = 10
 _MAX_ANSWERS_PER_NAME: Final = 2000
 _MAX_LOOKS: Final = 16
 """So many at most in one script: Redis serves nobody else while it runs."""
@@ -145,6 +148,25 @@ class SharedStore:
         keys, args = [_key(name) for name in names], (self._channel, *in_memory(names))
         return await self._try(self._forget(keys=keys, args=args)) is not None
 
+    async def note_told(self, commit: Commit, names: Names) -> None:
+        """Note that what this commit changed under these names was forgotten here and at every edge."""
+        told = orjson.dumps([commit.at.time, commit.at.inc, *names])
+        await self._try(self._redis.set(_told(commit), told, ex=TOLD_SECONDS))
+
+    async def told(self, commits: Sequence[Commit]) -> Mapping[Commit, Names]:
+        """Return the names under which what these commits changed is forgotten everywhere, as far as it is known.
+
+        A session's latest note stands for what it committed before, too: what was forgotten then was forgotten later.
+        """
+        notes = await self._try(self._redis.mget([_told(commit) for commit in commits])) or []
+        known: dict[Commit, Names] = {}
+        for commit, note in zip(commits, notes, strict=False):
+            if note is not None:
+                seconds, increment, *names = orjson.loads(note)
+                if commit.at <= Timestamp(seconds, increment):
+                    known[commit] = frozenset(names)
+        return known
+
     async def forgotten(self) -> AsyncIterator[Names]:
         """Yield the names that replicas are to drop from their memories, as they are forgotten, for ever.
 
@@ -187,3 +209,7 @@ class SharedStore:
 
 def _key(name: str) -> str:
     return f"answers:{name}"
+
+
+def _told(commit: Commit) -> str:
+    return f"told:{commit.session}"

@@ -1,5 +1,8 @@
 """Follows MongoDB's change stream: invalidates for writes made outside the program and for writers that died.
 
+Writers tell everybody themselves, and then note that they did (`Invalidator.touch`). The watcher gives them a moment,
+and spares itself what they noted: to invalidate twice is to fill everything twice.
+
 One replica watches at a time. It writes marks into the database; a mark that comes back through the stream proves that
 every change committed before it has been seen, and only then are readers allowed to believe Redis for a while longer.
 So nothing that lags, hangs or is cut off can make Redis's old answers count: not the stream, not Redis, not a primary
@@ -9,16 +12,17 @@ that was deposed and doesn't know it, not the watcher.
 import asyncio
 import logging
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from prometheus_client import Gauge
+from prometheus_client import Counter, Gauge
 from pymongo.asynchronous.change_stream import AsyncChangeStream
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import PyMongoError
 
 from app import clock
+from app.cache.commits import Commit
 from app.cache.invalidation import GRANT, Invalidator
 from app.cache.shared import SharedStore
 from app.cache.tags import BOOKS, CATEGORIES, EVERYTHING, SEARCH, SUGGEST, Names, of_sessions
@@ -30,6 +34,9 @@ logger: Final = logging.getLogger("bookstore.cache")
 
 _ROUND: Final = 0.4
 """Seconds between two marks."""
+
+_WRITERS_TURN: Final = 0.1
+"""Seconds in which a writer tells everybody of what it committed, unless it died."""
 
 _HOLD: Final = timedelta(seconds=2)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -50,8 +57,22 @@ _WATCHED: Final = {
         },
     ]
 }
-_LISTS: Final = frozenset({BOOKS, SEARCH, SUGGEST, CATEGORIES})
+_LISTED: Final = frozenset({BOOKS, SEARCH})
+_SAID_IN: Final = {
+    SUGGEST: frozenset({"title", "subtitle", "authors", "series", "search", "popularity", "archived_at"}),
+    CATEGORIES: frozenset({"categories", "category_path", "archived_at"}),
+}
+"""Which of a book's fields the answers of a family depend on, where it isn't all of them."""
 
+_NEEDED: Final = {
+    "_id": 1, "clusterTime": 1, "lsid": 1, "ns": 1, "operationType": 1, "documentKey": 1, "updateDescription": 1,
+    "fullDocument._id": 1, "fullDocument.isbn13": 1, "fullDocument.isbn10": 1,
+}  # fmt: skip
+"""Of an event; a book's document is long."""
+
+SPARED: Final = Counter(
+    "bookstore_cache_spared_total", "Names that the watcher didn't invalidate, since their writer had"
+)
 BELIEVED: Final = Gauge(
     "bookstore_cache_shared_believed", "1 while this replica, as watcher, lets readers believe Redis"
 )
@@ -89,7 +110,7 @@ class Watcher:
         return await CacheGrant.hold(self._holder, now=now, until=now + _HOLD, epoch=_EPOCH)
 
     async def _watch(self) -> None:
-        pipeline = [{"$match": _WATCHED}]
+        pipeline: list[dict[str, Any]] = [{"$match": _WATCHED}, {"$project": _NEEDED}]
         async with await self._database.watch(
             pipeline, full_document="updateLookup", max_await_time_ms=int(_ROUND * 1000)
         ) as stream:
@@ -132,15 +153,29 @@ class Watcher:
             batch = [await events.get()]
             while not events.empty() and len(batch) < _BATCH:
                 batch.append(events.get_nowait())
-            names: set[str] = set()
-            for event in batch:
-                names |= touched_by(event)
-            if names and not await self._invalidator.tell(frozenset(names), cause="change_stream"):
+            names = await self._untold(batch)
+            if names and not await self._invalidator.tell(names, cause="change_stream"):
                 self._missed += 1
             if any(event["ns"]["coll"] == WORDS for event in batch):
                 tasks.create_task(self._when_words_are_known())
             for event in batch:
                 await self._believe(mark_of(event))
+
+    async def _untold(self, batch: Sequence[Mapping[str, Any]]) -> Names:
+        """Return what the events touch, without what their own writers have told everybody already."""
+        touched = [(Commit.of_event(event), touched_by(event)) for event in batch]
+        commits = list({commit for commit, names in touched if commit and names})
+        told: Mapping[Commit, Names] = {}
+        if commits:
+            await asyncio.sleep(_WRITERS_TURN)
+            told = await self._shared.told(commits)
+        untold: set[str] = set()
+        for commit, names in touched:
+            known = told.get(commit, frozenset()) if commit else frozenset()
+            spared = names if EVERYTHING in known else names & known
+            SPARED.inc(len(spared))
+            untold |= names - spared
+        return frozenset(untold)
 
     async def _when_words_are_known(self) -> None:
         # Until every replica has the new words, searches are still answered, and kept, by the old ones.
@@ -180,10 +215,20 @@ def touched_by(event: Mapping[str, Any]) -> Names:
     if event["ns"]["coll"] == SESSIONS and "documentKey" in event:
         return of_sessions([event["documentKey"]["_id"]])
     book = event.get("fullDocument")
-    update = event.get("updateDescription") or {}
-    fields = set(update.get("updatedFields", {})) | set(update.get("removedFields", ()))
+    update = event.get("updateDescription")
     of_one_book = event["ns"]["coll"] == BOOKS and event["operationType"] in ("insert", "update", "replace")
-    if not of_one_book or book is None or fields & {"isbn13", "isbn10"}:
+    changed = _fields_of(update) if update else None
+    if not of_one_book or book is None or (changed and changed & {"isbn13", "isbn10"}):
         return frozenset({EVERYTHING})
     own = {name for name in (book["_id"], book.get("isbn13"), book.get("isbn10")) if name}
-    return frozenset(own) | _LISTS
+    families = {family for family, fields in _SAID_IN.items() if changed is None or changed & fields}
+    return frozenset(own | families) | _LISTED
+
+
+def _fields_of(update: Mapping[str, Any]) -> set[str]:
+    paths = [
+        *(update.get("updatedFields") or ()),
+        *(update.get("removedFields") or ()),
+        *(array["field"] for array in update.get("truncatedArrays") or ()),
+    ]
+    return {path.partition(".")[0] for path in paths}

@@ -29,5 +29,5 @@ class Till:
             return await audited(session, lambda: work(last[0]))
 
         result = await self.writer.database.run_in_transaction(transaction)
-        await self.writer.invalidator.touch(frozenset(last[0].touched))
+        await self.writer.invalidator.touch(frozenset(last[0].touched), commit=last[0].commit)
         return result

@@ -1,21 +1,28 @@
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from pymongo.asynchronous.client_session import AsyncClientSession
 
 from app import clock
+from app.cache import invalidation
+from app.cache.commits import Commit
+from app.cache.edge import Edge
 from app.cache.invalidation import GRANT, Invalidator
 from app.cache.shared import SharedStore
 from app.cache.tags import BOOKS, CATEGORIES, EVERYTHING, SEARCH, SUGGEST
 from app.cache.watcher import Watcher, mark_of, touched_by
 from app.database import Database
+from app.idempotency import Attempt
 from app.lifespan import Resources
 from app.models.cache_grant import CacheGrant
 from tests.cache.conftest import OwnRedis
 
 LISTS = {BOOKS, SEARCH, SUGGEST, CATEGORIES}
+OWN = {"bk_1", "9780441478125", "0441478123"}
 
 
 def an_event(**overrides: Any) -> dict[str, Any]:
@@ -30,8 +37,13 @@ def an_event(**overrides: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("event", "names"),
     [
-        (an_event(), {"bk_1", "9780441478125", "0441478123"} | LISTS),
-        (an_event(operationType="insert", updateDescription=None), {"bk_1", "9780441478125", "0441478123"} | LISTS),
+        (an_event(), OWN | {BOOKS, SEARCH}),
+        (an_event(operationType="insert", updateDescription=None), OWN | LISTS),
+        (an_event(operationType="replace", updateDescription=None), OWN | LISTS),
+        (an_event(updateDescription={"updatedFields": {"title": "Emma"}}), OWN | {BOOKS, SEARCH, SUGGEST}),
+        (an_event(updateDescription={"truncatedArrays": [{"field": "search.terms"}]}), OWN | {BOOKS, SEARCH, SUGGEST}),
+        (an_event(updateDescription={"updatedFields": {"categories.0.name": "X"}}), OWN | {BOOKS, SEARCH, CATEGORIES}),
+        (an_event(updateDescription={"updatedFields": {"archived_at": 1}}), OWN | LISTS),
         (an_event(updateDescription={"updatedFields": {"isbn13": "9780261103344"}}), {EVERYTHING}),
         (an_event(updateDescription={"removedFields": ["isbn10"]}), {EVERYTHING}),
         (an_event(operationType="delete", fullDocument=None), {EVERYTHING}),
@@ -162,3 +174,92 @@ async def test_without_redis_a_writer_waits_no_longer_than_the_last_grant(
     began = clock.monotonic()
     await invalidator.touch(frozenset({"bk_1"}))
     assert clock.monotonic() - began < GRANT.total_seconds()
+
+
+async def _change(database: Database, price: int) -> Commit:
+    """Change the book in a transaction, as a writer does; return its commit."""
+    attempts: list[Attempt] = []
+
+    async def work(session: AsyncClientSession) -> None:
+        attempts.append(Attempt(session))
+        change = {"$set": {"price": {"amount": price}}}
+        await database.database["books"].update_one({"_id": "bk_1"}, change, upsert=True, session=session)
+
+    await database.run_in_transaction(work)
+    commit = attempts[-1].commit
+    assert commit is not None
+    return commit
+
+
+async def _seen_everything(store: SharedStore, database: Database) -> None:
+    """Return when the watcher is done with all that happened before."""
+    await database.database["books"].update_one({"_id": "bk_later"}, {"$set": {"n": secrets.token_hex(4)}}, upsert=True)
+    await _until(lambda: _gone(store, "bk_later"))
+
+
+@pytest.fixture
+async def prepared(watched: tuple[SharedStore, Database]) -> tuple[SharedStore, Database]:
+    """A store that is believed and holds answers, and a watcher that is done with what came before."""
+    store, database = watched
+    await database.database["books"].insert_many([{"_id": "bk_1"}, {"_id": "bk_later"}])
+    await _until(lambda: _believed(store))
+    await _fill(store, "bk_later", b"old")
+    await _seen_everything(store, database)
+    await _fill(store, "bk_later", b"old")
+    return store, database
+
+
+async def test_what_its_writer_told_everybody_is_not_invalidated_again(prepared: tuple[SharedStore, Database]) -> None:
+    store, database = prepared
+    commit = await _change(database, 10)
+    await Invalidator(shared=store, edges=[]).touch(frozenset({"bk_1", BOOKS, SEARCH}), commit=commit)
+
+    await _fill(store, "bk_1", b"10")
+    await _seen_everything(store, database)
+
+    assert (await store.look("bk_1", "v")).answer == b"10"
+
+
+async def test_a_writer_that_died_after_its_commit_is_made_up_for(prepared: tuple[SharedStore, Database]) -> None:
+    store, database = prepared
+    await _fill(store, "bk_1", b"9")
+
+    await _change(database, 10)
+
+    await _until(lambda: _gone(store, "bk_1"))
+
+
+async def test_a_writer_that_died_is_made_up_for_whatever_its_session_told_before(
+    prepared: tuple[SharedStore, Database],
+) -> None:
+    store, database = prepared
+    told = await _change(database, 10)
+    await Invalidator(shared=store, edges=[]).touch(frozenset({"bk_1", BOOKS, SEARCH}), commit=told)
+    await _fill(store, "bk_1", b"10")
+
+    silent = await _change(database, 11)
+
+    assert silent.session == told.session  # sessions are used again: this is the case that matters
+    await _until(lambda: _gone(store, "bk_1"))
+
+
+async def test_what_a_writer_left_out_is_told_by_the_watcher(prepared: tuple[SharedStore, Database]) -> None:
+    store, database = prepared
+    await _fill(store, SEARCH, b"9")
+    commit = await _change(database, 10)
+
+    await Invalidator(shared=store, edges=[]).touch(frozenset({"bk_1", BOOKS}), commit=commit)
+
+    await _until(lambda: _gone(store, SEARCH))
+
+
+async def test_a_writer_notes_nothing_while_an_edge_has_not_confirmed(
+    prepared: tuple[SharedStore, Database], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, database = prepared
+    monkeypatch.setattr(invalidation, "EDGE_LEASE", timedelta(0))
+    commit = await _change(database, 10)
+
+    await Invalidator(shared=store, edges=[Edge("/nobody/listens/here")]).touch(frozenset({"bk_1"}), commit=commit)
+
+    assert await store.told([commit]) == {}

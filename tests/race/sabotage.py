@@ -70,10 +70,10 @@ def no_waiting() -> None:
     intact = Invalidator.touch
     running: set[asyncio.Task[None]] = set()
 
-    async def touch(self: Invalidator, names: Names, *, cause: str = "write") -> None:
+    async def touch(self: Invalidator, names: Names, **more: Any) -> None:
         async def late() -> None:
             await asyncio.sleep(0.1)
-            await intact(self, names, cause=cause)
+            await intact(self, names, **more)
 
         task = asyncio.create_task(late())
         running.add(task)
