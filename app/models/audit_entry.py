@@ -1,6 +1,6 @@
 """Keeps what the shop's people changed: rows that are written once and never changed or removed by the program."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Final
 
@@ -71,14 +71,21 @@ class AuditEntry(Document):
         return await cls.find(query).sort([("_id", SortDirection.DESCENDING)]).limit(limit).to_list()
 
 
-async def snapshots(names: Sequence[str], session: AsyncClientSession) -> list[tuple[str, dict[str, Any]]]:
-    """Return what these ids or names stand for: documents, each with its collection, as the transaction sees them."""
+async def snapshots(
+    names: Iterable[str], session: AsyncClientSession, *, without: Collection[str] = ()
+) -> list[tuple[str, dict[str, Any]]]:
+    """Return what these ids or names stand for: documents, each with its collection, as the transaction sees them.
+
+    `without` names collections that aren't looked at.
+    """
     database = AuditEntry.get_pymongo_collection().database
     found: list[tuple[str, dict[str, Any]]] = []
     for name in dict.fromkeys(names):
         prefix, separator, _ = name.partition("_")
         by_id = [(kind, "_id") for kind in _COLLECTIONS.get(prefix, ())] if separator else []
         for kind, field in by_id or _BY_NAME:
+            if kind in without:
+                continue
             document = await database[kind].find_one({field: name}, session=session)
             if document is not None:
                 found.append((kind, document))

@@ -1,5 +1,7 @@
 """Keeps the catalogue: staff create, replace, patch and archive books."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from pymongo.asynchronous.client_session import AsyncClientSession
@@ -31,7 +33,9 @@ async def create_book(writer: Writer, given: BookInput, *, once: Once[BookView])
         moment = clock.now()
         fields = _own_fields(given) | await _category_fields(given, attempt.session)
         book = Book(**fields, created_at=moment, updated_at=moment)
-        await _write(book, attempt.session)
+        with _isbn_is_free():
+            await book.add(attempt.session)
+        await SearchTerm.note(book.search, session=attempt.session)
         await Inventory(id=book.id, updated_at=moment).insert(session=attempt.session)
         attempt.touch(tags.of_book(None, book.view()))
         return book.view()
@@ -89,7 +93,7 @@ async def archive_book(writer: Writer, book_id: str, *, if_match: str | None, on
     async def work(attempt: Attempt) -> None:
         book = await _seen_book(book_id, if_match, attempt.session)
         moment = clock.now()
-        await book.model_copy(update={"archived_at": moment, "updated_at": moment}).put(attempt.session)
+        await book.become(book.model_copy(update={"archived_at": moment, "updated_at": moment}), attempt.session)
         attempt.touch(tags.of_book(book.view(), None))
 
     return await once.perform(writer, work)
@@ -105,7 +109,7 @@ async def remove_cover(writer: Writer, book_id: str, *, if_match: str | None, on
     async def work(attempt: Attempt) -> None:
         book = await _seen_book(book_id, if_match, attempt.session)
         bare = book.model_copy(update={"cover": None, "updated_at": clock.now()})
-        await bare.put(attempt.session)
+        await book.become(bare, attempt.session)
         attempt.touch(tags.of_book(book.view(), bare.view()))
 
     return await once.perform(writer, work)
@@ -131,18 +135,20 @@ async def _rewrite(book: Book, given: BookInput, attempt: Attempt) -> BookView:
     if given.categories != [category.id for category in book.categories]:
         fields |= await _category_fields(given, attempt.session)
     changed: Book = book.model_copy(update=fields | {"updated_at": clock.now()})
-    await _write(changed, attempt.session, words_known=changed.search == book.search)
+    with _isbn_is_free():
+        await book.become(changed, attempt.session)
+    if changed.search != book.search:
+        await SearchTerm.note(changed.search, session=attempt.session)
     attempt.touch(tags.of_book(book.view(), changed.view()))
     return changed.view()
 
 
-async def _write(book: Book, session: AsyncClientSession, *, words_known: bool = False) -> None:
+@contextmanager
+def _isbn_is_free() -> Iterator[None]:
     try:
-        await book.put(session)
+        yield
     except DuplicateKeyError as error:
         raise IsbnTaken("Another book has this ISBN; it may be one that was archived.") from error
-    if not words_known:
-        await SearchTerm.note(book.search, session=session)
 
 
 async def _category_fields(given: BookInput, session: AsyncClientSession) -> dict[str, Any]:
