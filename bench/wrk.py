@@ -50,8 +50,8 @@ def run_wrk(
         StackError: wrk didn't run.
     """
     command = [
-        *_PATIENT, "wrk", f"-t{threads}", f"-c{connections}", f"-d{max(round(seconds), 1)}s", "--timeout=15s", "--latency",
-        "-s", str(script), url, "--", str(requests),
+        *_PATIENT, "wrk", f"-t{threads}", f"-c{connections}", f"-d{max(round(seconds), 1)}s", "--timeout=15s",
+        "--latency", "-s", str(script), url, "--", str(requests),
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     results = [line.removeprefix(_RESULT) for line in done.stdout.splitlines() if line.startswith(_RESULT)]

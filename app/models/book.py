@@ -187,7 +187,7 @@ class Book(Document):
         Raises:
             DuplicateKeyError: another book has its ISBN or source.
         """
-        await self.get_pymongo_collection().insert_one(self._stored(), session=session)
+        await self.get_pymongo_collection().insert_one(_stored(self), session=session)
 
     async def become(self, changed: "Book", session: AsyncClientSession) -> None:
         """Write what is different in the changed book, within the transaction that read this one.
@@ -197,12 +197,9 @@ class Book(Document):
         Raises:
             DuplicateKeyError: another book has its ISBN or source.
         """
-        before = self._stored()
-        different = {name: value for name, value in changed._stored().items() if before[name] != value}
+        before = _stored(self)
+        different = {name: value for name, value in _stored(changed).items() if before[name] != value}
         await self.get_pymongo_collection().update_one({"_id": self.id}, {"$set": different}, session=session)
-
-    def _stored(self) -> dict[str, Any]:
-        return {"_id": self.id} | self.model_dump(mode="python", by_alias=True, exclude={"id"})
 
     @classmethod
     async def counts_by_category(
@@ -281,3 +278,8 @@ class Book(Document):
     async def count_matching(cls, query: Query, *, at_most: int, among: Query = LIVE) -> int:
         """Return how many books among the live ones (or others) match, counted up to `at_most`."""
         return await cls.get_pymongo_collection().count_documents({**among, **query}, limit=at_most)
+
+
+def _stored(book: Book) -> dict[str, Any]:
+    fields: dict[str, Any] = book.model_dump(mode="python", by_alias=True, exclude={"id"})
+    return {"_id": book.id} | fields
