@@ -1,13 +1,14 @@
 """Keeps payments: one for each order, with what the gateway took and gave back."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Final
 
 from beanie import Document, SortDirection
 from pydantic import Field
-from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
+from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument, UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import DuplicateKeyError
 
@@ -34,6 +35,26 @@ OPEN: Final = frozenset({PaymentState.REQUIRES_PAYMENT, PaymentState.PROCESSING,
 
 _LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _OPEN: Final = {"status": {"$in": [state.value for state in OPEN]}}
+
+
+@dataclass(frozen=True)
+class MadeIntent:
+    """What the gateway made for a payment."""
+
+    payment_id: PaymentId
+    intent_id: str
+    client_secret: str | None
+    at: datetime
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The payment's fields once it has it."""
+        return {"intent_id": self.intent_id, "client_secret": self.client_secret, "updated_at": self.at}
+
+    @property
+    def free(self) -> dict[str, Any]:
+        """The payment, as long as it has none and money may come."""
+        return {"_id": self.payment_id, "intent_id": None, **_OPEN}
 
 
 class Payment(Document):
@@ -112,19 +133,26 @@ class Payment(Document):
         assert found is not None
         return found
 
-    async def attach_intent(self, *, intent_id: str, client_secret: str | None, at: datetime) -> "Payment | None":
-        """Note the intent that was made; the first one counts. None where the payment has one, or is called off."""
-        made = {"intent_id": intent_id, "client_secret": client_secret, "updated_at": at}
-        free = {"_id": self.id, "intent_id": None, **_OPEN}
-        collection = self.get_pymongo_collection()
-        # Mostly nothing has happened to it, and an update that returns nothing is one write less to the server, which
+    @classmethod
+    async def attach_intents(cls, intents: Sequence[MadeIntent]) -> bool:
+        """Note the intents that were made, the first for each payment; tell whether every payment has its intent now.
+
+        Not noted are those of payments that their order's answer left out, or that are called off.
+        """
+        # Mostly nothing has happened to them, and an update that returns nothing is one write less to the server, which
         # keeps what a find-and-modify returned for its repeat. It also writes the whole of one that meets another write
         # into its log, and this holds a secret.
-        if (await collection.update_one(free | {"left_out": False}, {"$set": made})).matched_count:
-            attached: Payment = self.model_copy(update=made)
-            return attached
-        done = await collection.update_one(free, {"$set": made})
-        return await Payment.of_id(self.id) if done.matched_count else None
+        collection = cls.get_pymongo_collection()
+        updates = [(one.free | {"left_out": False}, {"$set": one.fields}) for one in intents]
+        if len(updates) == 1:
+            return (await collection.update_one(*updates[0])).matched_count == 1
+        done = await collection.bulk_write([UpdateOne(*update) for update in updates], ordered=False)
+        return done.matched_count == len(updates)
+
+    @classmethod
+    async def attach_intent(cls, intent: MadeIntent) -> None:
+        """Note an intent that was made, if it is the first and the payment isn't called off."""
+        await cls.get_pymongo_collection().update_one(intent.free, {"$set": intent.fields})
 
     @classmethod
     async def leave_out(cls, payment_id: str, *, session: AsyncClientSession) -> "Payment | None":

@@ -2,12 +2,14 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeVar
 
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from app.auditing import audited
 from app.idempotency import Attempt, Writer
+from app.payments.attaching import Attachments
 from app.payments.gateway import Gateway
 
 T = TypeVar("T")
@@ -19,6 +21,11 @@ class Till:
 
     writer: Writer
     gateway: Gateway
+
+    @cached_property
+    def attachments(self) -> Attachments:
+        """What notes intents."""
+        return Attachments(self.writer.database)
 
     async def commit(self, work: Callable[[Attempt], Awaitable[T]]) -> T:
         """Run the work in a transaction, and return when its commit is visible to everybody."""

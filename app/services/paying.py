@@ -9,7 +9,7 @@ from app.idempotency import Attempt
 from app.ids import payment_id_of
 from app.models.ledger_entry import Account, LedgerEntry
 from app.models.order import Order
-from app.models.payment import OPEN, Payment, PaymentState
+from app.models.payment import OPEN, MadeIntent, Payment, PaymentState
 from app.order_states import OrderStatus
 from app.payments.gateway import Intent, IntentStatus, RequestRefused
 from app.payments.till import Till
@@ -63,8 +63,12 @@ async def start_payment(till: Till, order: Order, known: Payment | None = None) 
     intent = await till.gateway.create_intent(
         payment_id=payment.id, order_id=order.id, amount=payment.amount, currency=payment.currency
     )
-    attached = await payment.attach_intent(intent_id=intent.id, client_secret=intent.client_secret, at=clock.now())
-    payment = attached or await _known(payment.id)
+    made = MadeIntent(payment.id, intent.id, intent.client_secret, at=clock.now())
+    if await till.attachments.attach(made):
+        attached: Payment = payment.model_copy(update=made.fields)
+        return attached
+    await Payment.attach_intent(made)
+    payment = await _known(payment.id)
     if payment.intent_id != intent.id:
         # Another request was first, at a gateway that keeps no keys; or the order ended meanwhile.
         await till.gateway.cancel_intent(intent.id)

@@ -4,7 +4,7 @@ import asyncio
 import os
 import random
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
@@ -15,7 +15,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from app.idempotency import Once
 from app.ids import new_id
 from app.models.ledger_entry import LedgerEntry
-from app.models.payment import Payment
+from app.models.payment import MadeIntent, Payment
 from app.models.refund import Refund
 from app.models.webhook_event import WebhookEvent
 from app.payments.stripe_gateway import StripeGateway
@@ -53,12 +53,12 @@ def no_inbox() -> None:
 def no_first_intent() -> None:
     """Let the last intent count, not the first."""
 
-    async def attach(self: Payment, *, intent_id: str, client_secret: str | None, at: datetime) -> Payment | None:
-        made = {"intent_id": intent_id, "client_secret": client_secret, "updated_at": at}
-        await Payment.get_pymongo_collection().update_one({"_id": self.id}, {"$set": made})
-        return await Payment.of_id(self.id)
+    async def attach(intents: Sequence[MadeIntent]) -> bool:
+        for one in intents:
+            await Payment.get_pymongo_collection().update_one({"_id": one.payment_id}, {"$set": one.fields})
+        return True
 
-    patch.setattr(Payment, "attach_intent", attach)
+    patch.setattr(Payment, "attach_intents", attach)
 
 
 def no_ceiling() -> None:
