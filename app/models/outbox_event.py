@@ -1,6 +1,7 @@
 """Keeps events until everybody who waits for them has heard: the outbox (docs/adr/0008)."""
 
-from collections.abc import Sequence
+import secrets
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -8,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Final
 
 from beanie import Document, SortDirection
 from pydantic import Field
-from pymongo import ASCENDING, IndexModel
+from pymongo import ASCENDING, IndexModel, UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from app import clock
@@ -55,6 +56,7 @@ class OutboxEvent(Document):
     attempts: int
     error: Annotated[str | None, Field(description="Why the last attempt failed")] = None
     delivered_at: datetime | None = None
+    lease: Annotated[str | None, Field(description="Whose it is: another for each time that it is taken")] = None
 
     class Settings:
         """How it is stored."""
@@ -87,6 +89,7 @@ class OutboxEvent(Document):
             "attempts": 0,
             "error": None,
             "delivered_at": None,
+            "lease": None,
         }
         heard = {"state": OutboxState.DELIVERED.value, "delivered_at": moment}
         await cls.get_pymongo_collection().insert_one(row | (_WAITING if awaited else heard), session=session)
@@ -110,22 +113,43 @@ class OutboxEvent(Document):
         await cls.get_pymongo_collection().update_many(due, {"$set": {"ring_at": again_at}})
 
     @classmethod
-    async def take_next(cls, subject: str, *, now: datetime) -> "OutboxEvent | None":
-        """Take the subject's oldest waiting event for as long as a lease lasts.
+    async def take_oldest(cls, subjects: Collection[str], *, now: datetime) -> "list[OutboxEvent]":
+        """Take each subject's oldest waiting event for as long as a lease lasts.
 
-        None where nothing waits, or the oldest is somebody else's or rests after a failure: later ones wait for it.
+        None of a subject where nothing waits, or the oldest is somebody else's or rests after a failure: later ones
+        wait for it.
         """
         collection = cls.get_pymongo_collection()
-        oldest = await collection.find_one(_WAITING | {"subject": subject}, sort=[("_id", SortDirection.ASCENDING)])
-        if oldest is None or oldest["free_at"] > now:
-            return None
-        until = now + LEASE
-        leased = {"free_at": until, "ring_at": until, "attempts": oldest["attempts"] + 1}
-        # Whoever took it meanwhile changed when it is free, and nothing else changes but with that.
-        taken = await collection.update_one(
-            _WAITING | {"_id": oldest["_id"], "free_at": oldest["free_at"]}, {"$set": leased}
-        )
-        return cls.model_validate(oldest | leased) if taken.matched_count else None
+        pipeline: list[dict[str, Any]] = [
+            {"$match": _WAITING | {"subject": {"$in": list(subjects)}}},
+            {"$sort": {"subject": SortDirection.ASCENDING, "_id": SortDirection.ASCENDING}},
+            {"$group": {"_id": "$subject", "oldest": {"$first": "$$ROOT"}}},
+        ]
+        found = [row["oldest"] async for row in await collection.aggregate(pipeline)]
+        until, lease = now + LEASE, secrets.token_hex(8)
+        wanted = {
+            row["_id"]: row | {"free_at": until, "ring_at": until, "attempts": row["attempts"] + 1, "lease": lease}
+            for row in found
+            if row["free_at"] <= now
+        }
+        if not wanted:
+            return []
+        # Whoever took one meanwhile changed when it is free, and nothing else changes but with that.
+        updates = [
+            UpdateOne(
+                _WAITING | {"_id": row["_id"], "free_at": row["free_at"]},
+                {"$set": {name: wanted[row["_id"]][name] for name in ("free_at", "ring_at", "attempts", "lease")}},
+            )
+            for row in found
+            if row["_id"] in wanted
+        ]
+        taken = await collection.bulk_write(updates, ordered=False)
+        mine = set(wanted)
+        if taken.matched_count < len(wanted):
+            mine = {
+                row["_id"] async for row in collection.find({"_id": {"$in": list(wanted)}, "lease": lease}, {"_id": 1})
+            }
+        return [cls.model_validate(wanted[event_id]) for event_id in sorted(mine)]
 
     @classmethod
     async def backlog(cls, *, at_most: int) -> "Backlog":
@@ -139,9 +163,12 @@ class OutboxEvent(Document):
             failed=await collection.count_documents(failed, limit=at_most),
         )
 
-    async def deliver(self, *, at: datetime) -> None:
-        """Note that everybody has heard of it."""
-        await self._settle({"state": OutboxState.DELIVERED.value, "delivered_at": at, "error": None})
+    @classmethod
+    async def deliver(cls, events: "Sequence[OutboxEvent]", *, at: datetime) -> None:
+        """Note that everybody has heard of these."""
+        heard = {"state": OutboxState.DELIVERED.value, "delivered_at": at, "error": None}
+        updates = [UpdateOne(event._mine, {"$set": heard}) for event in events]  # noqa: SLF001  its own class
+        await cls.get_pymongo_collection().bulk_write(updates, ordered=False)
 
     async def put_off(self, error: str, *, until: datetime) -> None:
         """Let it rest after a failure; what comes after it for the same subject rests, too."""
@@ -154,7 +181,9 @@ class OutboxEvent(Document):
         await self._settle({"state": OutboxState.FAILED.value, "error": error})
 
     async def _settle(self, fields: dict[str, Any]) -> None:
+        await self.get_pymongo_collection().update_one(self._mine, {"$set": fields})
+
+    @property
+    def _mine(self) -> dict[str, Any]:
         # Guarded by the lease: what another worker took over meanwhile is the other's to settle.
-        await self.get_pymongo_collection().update_one(
-            _WAITING | {"_id": self.id, "free_at": self.free_at}, {"$set": fields}
-        )
+        return _WAITING | {"_id": self.id, "lease": self.lease}

@@ -1,4 +1,5 @@
-from datetime import timedelta
+import asyncio
+from datetime import datetime, timedelta
 
 import pytest
 from pymongo.asynchronous.client_session import AsyncClientSession
@@ -8,6 +9,12 @@ from app.events import Event
 from app.lifespan import Resources
 from app.models.outbox_event import LEASE, OutboxEvent, OutboxState
 from tests.outbox.conftest import Recorded
+
+
+async def _take(subject: str, *, now: datetime) -> OutboxEvent | None:
+    taken = await OutboxEvent.take_oldest([subject], now=now)
+    assert [event.subject for event in taken] in ([], [subject])
+    return taken[0] if taken else None
 
 
 async def test_an_event_is_written_with_what_it_tells_of_or_not_at_all(shop: Resources) -> None:
@@ -25,22 +32,32 @@ async def test_events_of_a_subject_are_taken_in_order_and_one_at_a_time(record: 
     first, second = await record(Event("order.placed", "ord_1"), Event("order.paid", "ord_1"))
     now = clock.now()
 
-    taken = await OutboxEvent.take_next("ord_1", now=now)
+    taken = await _take("ord_1", now=now)
     assert taken is not None
     assert (taken.id, taken.attempts) == (first, 1)
-    assert await OutboxEvent.take_next("ord_1", now=now) is None
+    assert await _take("ord_1", now=now) is None
 
-    await taken.deliver(at=now)
-    following = await OutboxEvent.take_next("ord_1", now=now)
+    await OutboxEvent.deliver([taken], at=now)
+    following = await _take("ord_1", now=now)
     assert following is not None
     assert following.id == second
+
+
+async def test_of_many_who_take_at_once_each_event_goes_to_one(record: Recorded) -> None:
+    subjects = [f"ord_{number}" for number in range(20)]
+    await record(*(Event("order.paid", subject) for subject in subjects))
+    now = clock.now()
+
+    shares = await asyncio.gather(*(OutboxEvent.take_oldest(subjects, now=now) for _ in range(5)))
+
+    assert sorted(event.subject for share in shares for event in share) == sorted(subjects)
 
 
 async def test_who_lost_the_lease_settles_nothing(record: Recorded) -> None:
     await record(Event("order.paid", "ord_1"))
     now = clock.now()
-    slow = await OutboxEvent.take_next("ord_1", now=now)
-    other = await OutboxEvent.take_next("ord_1", now=now + LEASE + timedelta(seconds=1))
+    slow = await _take("ord_1", now=now)
+    other = await _take("ord_1", now=now + LEASE + timedelta(seconds=1))
     assert slow is not None
     assert other is not None
 
@@ -54,18 +71,18 @@ async def test_who_lost_the_lease_settles_nothing(record: Recorded) -> None:
 async def test_later_events_wait_while_the_oldest_rests_and_go_on_when_it_is_given_up(record: Recorded) -> None:
     _, second = await record(Event("order.placed", "ord_1"), Event("order.paid", "ord_1"))
     now = clock.now()
-    oldest = await OutboxEvent.take_next("ord_1", now=now)
+    oldest = await _take("ord_1", now=now)
     assert oldest is not None
     await oldest.put_off("mail server away", until=now + timedelta(minutes=5))
 
-    assert await OutboxEvent.take_next("ord_1", now=now) is None
+    assert await _take("ord_1", now=now) is None
     assert await OutboxEvent.subjects_to_ring_for(now=now + timedelta(minutes=4), limit=10) == []
     assert await OutboxEvent.subjects_to_ring_for(now=now + timedelta(minutes=5), limit=10) == ["ord_1"]
 
-    again = await OutboxEvent.take_next("ord_1", now=now + timedelta(minutes=5))
+    again = await _take("ord_1", now=now + timedelta(minutes=5))
     assert again is not None
     await again.give_up("poison")
-    following = await OutboxEvent.take_next("ord_1", now=now + timedelta(minutes=5))
+    following = await _take("ord_1", now=now + timedelta(minutes=5))
     assert following is not None
     assert following.id == second
 
