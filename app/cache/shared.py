@@ -88,8 +88,12 @@ _NOTHING: Final = Look()
 class SharedStore:
     """The answers in Redis. Every call returns within its time-outs; a failure is a miss for readers."""
 
-    def __init__(self, url: str) -> None:
-        """Make the client; it connects when first used."""
+    def __init__(self, url: str, *, patience: float = 0.15) -> None:
+        """Make the client; it connects when first used, and waits so many seconds for a reply.
+
+        Readers must not wait for a Redis that hangs. Who computes for long between two looks at the network needs more
+        patience, or takes for lost what has come.
+        """
         self.listeners: list[Callable[[Names], None]] = []
         """Who is to be told what this very process made Redis forget, whether Redis confirmed or not."""
 
@@ -97,9 +101,9 @@ class SharedStore:
         pool = BlockingConnectionPool.from_url(
             url,
             max_connections=64,
-            timeout=0.1,
-            socket_timeout=0.15,
-            socket_connect_timeout=0.1,
+            timeout=patience,
+            socket_timeout=patience,
+            socket_connect_timeout=patience,
             retry=Retry(NoBackoff(), 0),
             protocol=3,
         )

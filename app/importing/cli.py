@@ -31,6 +31,7 @@ WRONG_USAGE: Final = 2
 STOPPED: Final = 3
 """The database stayed away, or the disk is full: run it again and it goes on where it stopped."""
 
+_PATIENCE_SECONDS: Final = 2.0
 _SHOWN_FAILURES: Final = 10
 
 
@@ -118,7 +119,7 @@ async def _run(settings: Settings, source: RowSource, report: TextIO | None, *, 
     started = clock.monotonic()
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(Database(settings))
-        shared = SharedStore(settings.cache_url.get_secret_value())
+        shared = SharedStore(settings.cache_url.get_secret_value(), patience=_PATIENCE_SECONDS)
         stack.push_async_callback(shared.aclose)
         invalidator = Invalidator.of(settings, shared)
 
