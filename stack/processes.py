@@ -5,12 +5,16 @@ import signal
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
+
+import psutil
 
 from stack.environment import MARK, REPLICA_SET, app_environment, haproxy_environment, inherited_environment
 from stack.probes import Probe, accepts, http_answers, log_says, redis_pong, smtp_greets
 from stack.profile import REPOSITORY, Profile
 from stack.secrets import Secrets
 
+_LEAST_CACHE_GIB: Final = 0.25
 HAPROXY_CONFIGURATION = REPOSITORY / "haproxy" / "haproxy.cfg"
 
 
@@ -68,7 +72,7 @@ def _mongods(profile: Profile, environment: dict[str, str]) -> list[ProcessSpec]
                 *(mongod_binary(), "--config", str(REPOSITORY / "mongo" / "mongod.conf")),
                 *("--replSet", REPLICA_SET, "--port", str(port), "--bind_ip", "127.0.0.1"),
                 *("--dbpath", str(profile.data / f"mongo-{number}"), "--keyFile", str(profile.run / "keyfile")),
-                *("--wiredTigerCacheSizeGB", "0.25", "--nounixsocket"),
+                *("--wiredTigerCacheSizeGB", f"{_cache_gib():.2f}", "--nounixsocket"),
             ),
             port=port,
             log=profile.logs / f"mongo-{number}.log",
@@ -79,6 +83,14 @@ def _mongods(profile: Profile, environment: dict[str, str]) -> list[ProcessSpec]
         )
         for number, port in enumerate(profile.ports.mongo, 1)
     ]
+
+
+def _cache_gib() -> float:
+    """What each of three nodes may hold in memory: a twentieth of the machine's.
+
+    An index that doesn't fit is read and written again for every book of an import.
+    """
+    return max(psutil.virtual_memory().total / 2**30 / 20, _LEAST_CACHE_GIB)
 
 
 def _redises(profile: Profile, environment: dict[str, str]) -> list[ProcessSpec]:
