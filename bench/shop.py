@@ -191,7 +191,8 @@ def _fill(stack: Stack, catalogue: Catalogue) -> None:
     if finished.exists():
         return
     errors.print(f"importing {catalogue.name}, once; it is kept in {stack.profile.folder}", highlight=False)
-    command = [sys.executable, "-m", "app.importing", *catalogue.arguments]
+    # It ends with the benchmark, however that ends: two importers at once would be in each other's way.
+    command = ["setpriv", "--pdeathsig", "TERM", "--", sys.executable, "-m", "app.importing", *catalogue.arguments]
     environment = {**os.environ, **stack.environment, "PYTHONPATH": str(REPOSITORY)}
     started = time.monotonic()
     done = subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=False)
