@@ -65,7 +65,15 @@ class _Till:
         environment = {**inherited_environment(), **self.shop.stack.environment}
         command = (sys.executable, "-m", "bench.contenders.bare_checkout")
         loops = [
-            subprocess.Popen(command, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            # Each in a session of its own, as each part of the shop is (`bench.serving`).
+            subprocess.Popen(
+                command,
+                env=environment,
+                text=True,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                start_new_session=True,
+            )
             for _ in shares
         ]
         for loop, share in zip(loops, shares, strict=True):
