@@ -22,6 +22,7 @@ from app.models import DOCUMENTS
 from app.security import Role
 from app.services.accounts import open_session_for
 from app.settings import Settings
+from tests.factories.own_redis import OwnRedis
 from tests.security.leaks import kept_secrets, leaks
 
 
@@ -129,3 +130,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         print(f"\nA secret was logged: {sentence}")
     if found:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture
+async def own_redis(tmp_path: Path) -> AsyncIterator[OwnRedis]:
+    redis = OwnRedis(tmp_path)
+    await redis.start()
+    yield redis
+    await redis.kill()

@@ -4,7 +4,7 @@ from datetime import timedelta
 from app import clock
 from app.cache.shared import SharedStore
 from app.cache.tags import EVERYTHING
-from tests.cache.conftest import OwnRedis
+from tests.factories.own_redis import OwnRedis
 
 A_WHILE = timedelta(seconds=60)
 

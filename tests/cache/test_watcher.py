@@ -19,7 +19,7 @@ from app.database import Database
 from app.idempotency import Attempt
 from app.lifespan import Resources
 from app.models.cache_grant import CacheGrant
-from tests.cache.conftest import OwnRedis
+from tests.factories.own_redis import OwnRedis
 
 LISTS = {BOOKS, SEARCH, SUGGEST, CATEGORIES}
 OWN = {"bk_1", "9780441478125", "0441478123"}

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from itertools import count
-from pathlib import Path
 from typing import Any, Final
 
 import httpx
@@ -20,9 +19,9 @@ from app.models.session import Session
 from app.security import Role
 from app.settings import Settings
 from tests.api.test_problems import assert_problem
-from tests.cache.conftest import OwnRedis
 from tests.factories.accounts import PASSWORD, bearer, registration
 from tests.factories.books import API
+from tests.factories.own_redis import OwnRedis
 from tests.race.farm import running_farm
 
 GENEROUS: Final = 60
@@ -48,14 +47,6 @@ def hand(monkeypatch: pytest.MonkeyPatch) -> Hand:
     hand = Hand(clock.monotonic())
     monkeypatch.setattr(clock, "monotonic", hand.monotonic)
     return hand
-
-
-@pytest.fixture
-async def own_redis(tmp_path: Path) -> AsyncIterator[OwnRedis]:
-    redis = OwnRedis(tmp_path)
-    await redis.start()
-    yield redis
-    await redis.kill()
 
 
 @pytest.fixture
