@@ -11,7 +11,7 @@ from app.models.book import LIVE, Book, Query
 CANDIDATES: Final = 1_000
 """Ranked and counted exactly up to here; of more, the most popular."""
 
-SCANNED: Final = 10_000
+SCANNED: Final = 5_000
 """So many books of the driver are looked at, the most popular ones."""
 
 _TITLES_SCANNED: Final = 600
@@ -68,7 +68,7 @@ async def most_popular(
     """Return the most popular live books that have the words, up to `at_most`, with the fields asked for.
 
     Bounded whatever the words: the index gives the driver's books in the order of popularity (a merge of one sorted
-    scan per word), and no more than 10,000 of them are looked at. `$limit` keeps MongoDB from choosing another driver.
+    scan per word), and no more than 5,000 of them are looked at. `$limit` keeps MongoDB from choosing another driver.
     """
     by_range = bool(query.driver.beginnings)
     order: list[dict[str, Any]] = [{"$sort": _BY_POPULARITY}, {"$limit": SCANNED}]
