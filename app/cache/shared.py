@@ -29,6 +29,7 @@ from app.cache.tags import EVERYTHING, Names, in_memory
 
 KEPT_SECONDS: Final = 60
 TOLD_SECONDS: Final = 10
+_MOST_NOTES: Final = 50
 _MAX_ANSWERS_PER_NAME: Final = 2000
 _MAX_LOOKS: Final = 16
 """So many at most in one script: Redis serves nobody else while it runs."""
@@ -154,21 +155,28 @@ class SharedStore:
 
     async def note_told(self, commit: Commit, names: Names) -> None:
         """Note that what this commit changed under these names was forgotten here and at every edge."""
-        told = orjson.dumps([commit.at.time, commit.at.inc, *names])
-        await self._try(self._redis.set(_told(commit), told, ex=TOLD_SECONDS))
+        key, note = _told(commit), orjson.dumps([commit.at.time, commit.at.inc, *names])
+        noting = self._redis.pipeline(transaction=False)
+        noting.lpush(key, note)
+        noting.ltrim(key, 0, _MOST_NOTES - 1)
+        noting.expire(key, TOLD_SECONDS)
+        await self._try(noting.execute())
 
     async def told(self, commits: Sequence[Commit]) -> Mapping[Commit, Names]:
         """Return the names under which what these commits changed is forgotten everywhere, as far as it is known.
 
-        A session's latest note stands for what it committed before, too: what was forgotten then was forgotten later.
+        What was forgotten for a later commit of the same session was forgotten for an earlier one, too.
         """
-        notes = await self._try(self._redis.mget([_told(commit) for commit in commits])) or []
+        asking = self._redis.pipeline(transaction=False)
+        for commit in commits:
+            asking.lrange(_told(commit), 0, -1)
         known: dict[Commit, Names] = {}
-        for commit, note in zip(commits, notes, strict=False):
-            if note is not None:
-                seconds, increment, *names = orjson.loads(note)
+        for commit, notes in zip(commits, await self._try(asking.execute()) or (), strict=False):
+            names: set[str] = set()
+            for seconds, increment, *told in map(orjson.loads, notes):
                 if commit.at <= Timestamp(seconds, increment):
-                    known[commit] = frozenset(names)
+                    names.update(told)
+            known[commit] = frozenset(names)
         return known
 
     async def forgotten(self) -> AsyncIterator[Names]:

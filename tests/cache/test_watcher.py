@@ -220,6 +220,22 @@ async def test_what_its_writer_told_everybody_is_not_invalidated_again(prepared:
     assert (await store.look("bk_1", "v")).answer == b"10"
 
 
+async def test_a_session_that_tells_of_one_change_after_the_other_is_believed_of_each(
+    prepared: tuple[SharedStore, Database],
+) -> None:
+    store, database = prepared
+    invalidator = Invalidator(shared=store, edges=[])
+    first = await _change(database, 10)
+    await invalidator.touch(frozenset({"bk_1", BOOKS}), commit=first)
+    second = await _change(database, 11)
+    await invalidator.touch(frozenset({"bk_1", SEARCH}), commit=second)
+
+    told = await store.told([first, second])
+
+    assert second.session == first.session
+    assert told == {first: {"bk_1", BOOKS, SEARCH}, second: {"bk_1", SEARCH}}
+
+
 async def test_a_writer_that_died_after_its_commit_is_made_up_for(prepared: tuple[SharedStore, Database]) -> None:
     store, database = prepared
     await _fill(store, "bk_1", b"9")
@@ -262,4 +278,4 @@ async def test_a_writer_notes_nothing_while_an_edge_has_not_confirmed(
 
     await Invalidator(shared=store, edges=[Edge("/nobody/listens/here")]).touch(frozenset({"bk_1"}), commit=commit)
 
-    assert await store.told([commit]) == {}
+    assert await store.told([commit]) == {commit: frozenset()}
