@@ -41,6 +41,7 @@ _ELECTION_SECONDS: Final = 4.0
 
 _PAUSE_SECONDS: Final = 0.1
 _CROWD: Final = 4
+"""Transactions at once in a process. With fewer, who waits for company waits longer than the company saves."""
 
 _NOT_PRIMARY: Final = frozenset({91, 189, 10058, 10107, 11600, 11602, 13435, 13436})
 """Server codes of a node that is no primary (any more) or shuts down."""

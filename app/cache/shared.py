@@ -28,7 +28,9 @@ from app.cache.commits import Commit
 from app.cache.tags import EVERYTHING, Names, in_memory
 
 KEPT_SECONDS: Final = 60
-TOLD_SECONDS: Final = 10
+_TOLD_SECONDS: Final = 10
+"""How long a note of a writer waits for the watcher, who comes within a fraction of one."""
+
 _MOST_NOTES: Final = 50
 _MAX_ANSWERS_PER_NAME: Final = 2000
 _MAX_LOOKS: Final = 16
@@ -161,7 +163,7 @@ class SharedStore:
         noting = self._redis.pipeline(transaction=False)
         noting.lpush(key, note)
         noting.ltrim(key, 0, _MOST_NOTES - 1)
-        noting.expire(key, TOLD_SECONDS)
+        noting.expire(key, _TOLD_SECONDS)
         await self._try(noting.execute())
 
     async def told(self, commits: Sequence[Commit]) -> Mapping[Commit, Names]:
