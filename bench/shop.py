@@ -168,7 +168,11 @@ def open_shop(
     """Start a system whose database holds the catalogue; an import that was cut short goes on where it stopped."""
     home = folder or state_folder() / f"bench-{catalogue.name}-{replicas}"
     profile = replace(
-        _profile(home, replicas=replicas), parts=parts, starter_books=False, extra_environment=environment or {}
+        _profile(home, replicas=replicas),
+        parts=parts,
+        starter_books=False,
+        afresh=False,
+        extra_environment=environment or {},
     )
     with Progress() as progress, running_stack(profile, listener=progress.show) as stack:
         progress.close()

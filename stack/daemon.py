@@ -53,6 +53,8 @@ async def serve(profile: Profile, *, leash: bool) -> None:
     left = await asyncio.to_thread(end_leftovers, profile.folder)
     if left:
         report({"event": "progress", "text": f"Cleaned up {left} processes of an earlier run that ended badly"})
+    if profile.afresh:
+        await asyncio.to_thread(profile.forget_earlier_runs)
     secrets = load_secrets(profile.folder.parent)
     keyfile = profile.run / "keyfile"
     keyfile.unlink(missing_ok=True)

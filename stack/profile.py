@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 # sun_path holds 107 characters, and HAProxy binds under a longer temporary name first.
 _LONGEST_SOCKET_FOLDER = 70
 
+SUPERVISOR_LOG = "supervisor.log"
 KINDS = ("mongod", "redis", "api", "celery", "haproxy", "localstripe", "smtp")
 
 
@@ -63,6 +65,8 @@ class Profile:
     parts: tuple[str, ...] = KINDS
     environment: str = "development"
     starter_books: bool = True
+    afresh: bool = False
+    """Whether what an earlier run left in the folder is deleted at the start."""
     extra_environment: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -119,6 +123,14 @@ class Profile:
             folder.mkdir(parents=True, exist_ok=True)
         self.sockets.mkdir(mode=0o700, exist_ok=True)
 
+    def forget_earlier_runs(self) -> None:
+        """Delete their data and logs; the supervisor's log is being written."""
+        shutil.rmtree(self.data, ignore_errors=True)
+        for log in self.logs.iterdir():
+            if log.name != SUPERVISOR_LOG:
+                log.unlink()
+        self.make_folders()
+
     def to_json(self) -> str:
         """For the supervisor, which is a process of its own."""
         return json.dumps({**asdict(self), "folder": str(self.folder)})
@@ -157,7 +169,10 @@ def default_profile(*, port: int | None = None, replicas: int | None = None) -> 
 
 
 def throwaway_profile(name: str, *, replicas: int = 3, folder: Path | None = None, first_port: int = 18080) -> Profile:
-    """A system beside the others, for tests and measurements: its own folder, and ports that were free just now."""
+    """A system beside the others, for tests and measurements: its own folder, and ports that were free just now.
+
+    It starts empty: a replica set's configuration, which is kept with its data, names the ports of the run that made it.
+    """
     port = _free_ports(first_port)
     return Profile(
         name=name,
@@ -173,6 +188,7 @@ def throwaway_profile(name: str, *, replicas: int = 3, folder: Path | None = Non
             smtp=next(port),
         ),
         environment="test",
+        afresh=True,
     )
 
 

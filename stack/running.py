@@ -13,7 +13,7 @@ from stack.control import Message, ask
 from stack.environment import app_environment, inherited_environment
 from stack.errors import NotRunningError, StackError
 from stack.faults import Fault
-from stack.profile import Profile
+from stack.profile import SUPERVISOR_LOG, Profile
 from stack.secrets import load_secrets
 
 ROLL_SECONDS = 300.0
@@ -110,7 +110,7 @@ def launch(profile: Profile, *, leash: bool) -> subprocess.Popen[bytes]:
     """Start a supervisor in a session of its own; on a leash, it stops when our end of its standard input closes."""
     profile.make_folders()
     command = [sys.executable, "-m", "stack.daemon", profile.to_json(), *(["--leash"] if leash else [])]
-    with (profile.logs / "supervisor.log").open("ab") as log:
+    with (profile.logs / SUPERVISOR_LOG).open("ab") as log:
         return subprocess.Popen(
             command,
             stdin=subprocess.PIPE if leash else subprocess.DEVNULL,

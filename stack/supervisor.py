@@ -178,11 +178,10 @@ class Supervisor:
                 self.ask_to_stop()
                 return {"pid": os.getpid()}
             case {"do": "fault", "fault": str(fault), "target": str(target)}:
-                await self._hand_over_before(Fault(fault), target)
-                name = await self._faults.apply(
-                    Fault(fault), target, roles=self._roles_by_name(), ready_seconds=READY_SECONDS
-                )
-                return {"name": name}
+                blow = Fault(fault)
+                name = await self._handed_over(target) if blow is Fault.RESTART else target
+                hit = await self._faults.apply(blow, name, roles=self._roles_by_name(), ready_seconds=READY_SECONDS)
+                return {"name": hit}
             case {"do": "roll", "name": str(name)}:
                 child = self._children[name]
                 async with child.turn:
@@ -190,14 +189,15 @@ class Supervisor:
                 return {"name": name}
         raise StackError(f"the supervisor doesn't understand {question!r}; is it of another version? Run down, then up")
 
-    async def _hand_over_before(self, fault: Fault, target: str) -> None:
-        # A primary that is restarted on purpose makes another one primary first: writers hardly notice.
+    async def _handed_over(self, target: str) -> str:
+        # A primary that is restarted on purpose makes another one primary first: writers hardly notice. From then on
+        # `primary` would mean that other one, so this says which process was meant.
         roles = self._roles_by_name()
-        if fault is not Fault.RESTART or sorted(roles.values()) != ["primary", "secondary", "secondary"]:
-            return
-        name = self._faults.resolve(fault, target, roles=roles)
-        if roles.get(name) == "primary" and self._children[name].state is State.RUNNING:
+        name = self._faults.resolve(Fault.RESTART, target, roles=roles)
+        steady = sorted(roles.values()) == ["primary", "secondary", "secondary"]
+        if steady and roles.get(name) == "primary" and self._children[name].state is State.RUNNING:
             await hand_over(ReplicaSet(ports=self._profile.ports.mongo, secrets=self._secrets))
+        return name
 
     def _roles_by_name(self) -> dict[str, str]:
         by_port = self._roles.roles() if self._roles else {}

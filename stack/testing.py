@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -17,7 +16,6 @@ def run_tests(arguments: Sequence[str]) -> int:
     """Start the profile `test`, run pytest with these arguments, stop everything; returns pytest's exit code."""
     with _own_name() as name, Progress() as progress:
         profile = throwaway_profile(name)
-        shutil.rmtree(profile.folder, ignore_errors=True)
         with running_stack(profile, listener=progress.show) as stack:
             progress.close()
             return _run_pytest(stack, arguments)

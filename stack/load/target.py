@@ -1,6 +1,5 @@
 """Finds a system to put under load: the one that runs, or one for this alone."""
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -18,9 +17,7 @@ def system_at_hand() -> Iterator[Stack]:
         stack = Stack.running_in(default_profile().folder)
     except NotRunningError:
         console.print("Nothing is running; starting a system for this alone, and stopping it afterwards.")
-        profile = throwaway_profile("demo")
-        shutil.rmtree(profile.folder, ignore_errors=True)
-        with Progress() as progress, running_stack(profile, listener=progress.show) as own:
+        with Progress() as progress, running_stack(throwaway_profile("demo"), listener=progress.show) as own:
             progress.close()
             yield own
     else:

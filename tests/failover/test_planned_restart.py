@@ -13,4 +13,6 @@ async def test_a_primary_that_is_restarted_on_purpose_fails_no_request(system: S
 
     # then
     assert failed_requests(run) == []
+    first_primary = next(span.node for span in run.roles if span.role == "primary")
+    assert [event.text for event in run.events] == [f"restart {first_primary}"]
     assert run.history.of(WRITES, succeeded=True) != []
