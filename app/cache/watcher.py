@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from prometheus_client import Counter, Gauge
+from bson.codec_options import DatetimeConversion
 from pymongo.asynchronous.change_stream import AsyncChangeStream
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import PyMongoError
@@ -78,6 +79,10 @@ BELIEVED: Final = Gauge(
 )
 
 
+class _StreamEnded(Exception):
+    """MongoDB has nothing more to tell in this stream."""
+
+
 class Watcher:
     """The task that every replica runs; the one that holds the row watches."""
 
@@ -99,8 +104,11 @@ class Watcher:
             try:
                 if await self._hold():
                     await self._watch()
-            except* PyMongoError as errors:
+            except* (PyMongoError, _StreamEnded) as errors:
                 logger.info("the watcher starts over", extra={"error": str(errors.exceptions[0])[:200]})
+            except* Exception:
+                # Nobody else would notice that nobody watches.
+                logger.exception("the watcher failed, and starts over")
             finally:
                 BELIEVED.set(0)
             await asyncio.sleep(_ROUND)
@@ -111,7 +119,11 @@ class Watcher:
 
     async def _watch(self) -> None:
         pipeline: list[dict[str, Any]] = [{"$match": _WATCHED}, {"$project": _NEEDED}]
-        async with await self._database.watch(
+        # Whatever somebody writes from outside can be read: a date far away, say, or half a character.
+        lenient = self._database.codec_options.with_options(
+            datetime_conversion=DatetimeConversion.DATETIME_AUTO, unicode_decode_error_handler="replace"
+        )
+        async with await self._database.with_options(codec_options=lenient).watch(
             pipeline, full_document="updateLookup", max_await_time_ms=int(_ROUND * 1000)
         ) as stream:
             # What happened before the stream was opened is unknown: start with everything forgotten.
@@ -141,6 +153,7 @@ class Watcher:
             except PyMongoError as error:
                 # The stream outlives an election, and so do we; without marks nobody believes Redis for long.
                 logger.info("no mark written", extra={"error": str(error)[:200]})
+            await self._invalidator.tell_again()
             await asyncio.sleep(_ROUND)
 
     async def _make_up(self) -> None:
@@ -196,6 +209,7 @@ class Watcher:
 async def _read(stream: AsyncChangeStream[dict[str, Any]], events: asyncio.Queue[dict[str, Any]]) -> None:
     async for event in stream:
         await events.put(event)
+    raise _StreamEnded("the change stream has ended: what it follows was dropped")
 
 
 def mark_of(event: Mapping[str, Any]) -> str | None:
