@@ -101,8 +101,10 @@ class Invalidator:
         logger.warning("an edge did not confirm; waiting until it does, or its answers have run out")
         try:
             async with asyncio.timeout(EDGE_LEASE.total_seconds()):
-                while not all(await self._tell_edges(names)):
+                confirmed = False
+                while not confirmed:
                     await asyncio.sleep(_SAID_AGAIN_SECONDS)
+                    confirmed = all(await self._tell_edges(names))
         except TimeoutError:
             return False
         return True

@@ -116,7 +116,7 @@ class Gateway(Protocol):
         """
         ...
 
-    async def events_since(self, moment: datetime) -> list[GatewayEvent]:
+    async def events_since(self, moment: datetime, *, before: datetime | None = None) -> list[GatewayEvent]:
         """Return every event about payments and refunds since then, in no order, whether its webhook came or not."""
         ...
 

@@ -130,15 +130,20 @@ class StripeGateway:
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise MalformedJson("This is no event.") from error
 
-    async def events_since(self, moment: datetime) -> list[GatewayEvent]:
-        """Return what Stripe told, or tried to tell, of intents and refunds (it keeps that for 30 days)."""
+    async def events_since(self, moment: datetime, *, before: datetime | None = None) -> list[GatewayEvent]:
+        """Return what Stripe told, or tried to tell, of intents and refunds (it keeps that for 30 days).
 
-        async def whole_list() -> list[stripe.Event]:
-            asked: Any = {"created": {"gte": int(moment.timestamp())}, "types": list(_HEEDED), "limit": _PAGE}
-            page = await self._events.list_async(asked)
-            return [one async for one in page.auto_paging_iter()]
-
-        return [_event(one.to_dict()) for one in await self._answer(whole_list())]
+        Each page has a time-out of its own: how many there are depends on how long nobody asked.
+        """
+        created = {"gte": int(moment.timestamp())} | ({"lt": int(before.timestamp())} if before else {})
+        asked: Any = {"created": created, "types": list(_HEEDED), "limit": _PAGE}
+        found: list[stripe.Event] = []
+        while True:
+            page = await self._answer(self._events.list_async(asked))
+            found += page.data
+            if not page.has_more:
+                return [_event(one.to_dict()) for one in found]
+            asked = asked | {"starting_after": page.data[-1].id}
 
     async def aclose(self) -> None:
         """Hang up."""
@@ -186,7 +191,7 @@ class NoGateway:
         """Refuse."""
         self._refuse()
 
-    async def events_since(self, moment: datetime) -> list[GatewayEvent]:  # noqa: ARG002
+    async def events_since(self, moment: datetime, *, before: datetime | None = None) -> list[GatewayEvent]:  # noqa: ARG002
         """Have nothing to tell."""
         return []
 

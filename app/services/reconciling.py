@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
+from pymongo.errors import PyMongoError
+
 from app import clock
-from app.errors import DependencyUnavailable
+from app.errors import DeadlineExceeded, DependencyUnavailable, Overloaded
 from app.models.gateway_mark import GatewayMark
 from app.models.payment import Payment
 from app.models.refund import Refund
@@ -33,6 +35,12 @@ _LATE: Final = timedelta(seconds=10)
 
 _FIRST_LOOK: Final = timedelta(hours=1)
 
+_SPAN: Final = timedelta(minutes=10)
+"""Of a record that wasn't read for long, so much is read at once; twice as much after each piece without any event."""
+
+_CLOCKS_DIFFER: Final = timedelta(minutes=5)
+"""By so much the gateway's clock and ours may differ: later than this ago isn't over yet."""
+
 
 async def reconcile(till: Till, *, seconds: float = _SECONDS) -> int:
     """Settle every payment of which the gateway has news, is due to be asked about, or has refunds that wait.
@@ -43,28 +51,48 @@ async def reconcile(till: Till, *, seconds: float = _SECONDS) -> int:
     end = clock.monotonic() + seconds
     try:
         settled = await _catch_up(till, until=end)
-    except DependencyUnavailable as error:
+    except (DependencyUnavailable, PyMongoError) as error:
         logger.warning("a round of catching up ended early", extra={"error": str(error)})
         settled = 0
     return settled + await _ask(till, until=end)
 
 
 async def _catch_up(till: Till, *, until: float) -> int:
-    """Settle what the gateway tells of in its record and no webhook did; remember how far it was read."""
-    mark = await GatewayMark.read_until() or clock.now() - _FIRST_LOOK
-    events = sorted(await till.gateway.events_since(mark - _LATE), key=lambda event: event.sent_at)
-    settled = 0
+    """Settle what the gateway tells of in its record and no webhook did; remember how far it was read.
+
+    After a long silence the record is read piece by piece, each noted when it is dealt with, so that no backlog is too
+    long. What could not be dealt with now is read again in the next round.
+    """
+    begin = (await GatewayMark.read_until() or clock.now() - _FIRST_LOOK) - _LATE
+    span, settled = _SPAN, 0
+    while clock.monotonic() < until:
+        end = begin + span
+        is_past = end < clock.now() - _CLOCKS_DIFFER
+        events = await till.gateway.events_since(begin, before=end if is_past else None)
+        count, through = await _hear_all(till, sorted(events, key=lambda event: event.sent_at), until=until)
+        settled += count
+        if not through or not is_past:
+            break
+        await GatewayMark.move(end)
+        begin, span = end, span if events else 2 * span
+    return settled
+
+
+async def _hear_all(till: Till, events: Sequence[GatewayEvent], *, until: float) -> tuple[int, bool]:
+    """Deal with these events, the oldest first; return of how many there was news, and whether all are dealt with."""
+    settled, through = 0, True
     for first in range(0, len(events), _BATCH):
+        if first and clock.monotonic() > until:
+            return settled, False
         some = events[first : first + _BATCH]
         news = await _news(some)
         for few in range(0, len(news), _AT_ONCE):
             hearing = (_hear(till, *one) for one in news[few : few + _AT_ONCE])
-            _complain(await asyncio.gather(*hearing, return_exceptions=True))
+            through = _all_heard(await asyncio.gather(*hearing, return_exceptions=True)) and through
         settled += len(news)
-        await GatewayMark.move(some[-1].sent_at)
-        if clock.monotonic() > until:
-            break
-    return settled
+        if through:
+            await GatewayMark.move(some[-1].sent_at)
+    return settled, through
 
 
 async def _news(events: Sequence[GatewayEvent]) -> list[tuple[str, GatewayEvent]]:
@@ -83,13 +111,21 @@ async def _hear(till: Till, payment_id: str, event: GatewayEvent) -> None:
     await WebhookEvent(id=event.id, kind=event.kind, intent_id=event.intent_id, received_at=clock.now()).note()
 
 
-def _complain(outcomes: Sequence[BaseException | None]) -> None:
-    """Stop where the gateway is away; let what else one payment stumbled over keep no other waiting."""
+def _all_heard(outcomes: Sequence[BaseException | None]) -> bool:
+    """Tell whether none must be heard again. Stop where the gateway is away.
+
+    What one payment stumbles over for good keeps no other waiting; what an election or a crowd did to it is told again.
+    """
+    heard = True
     for error in outcomes:
         if isinstance(error, DependencyUnavailable):
             raise error
-        if error is not None:
+        if isinstance(error, DeadlineExceeded | Overloaded | PyMongoError):
+            logger.warning("news of a payment must wait", extra={"error": str(error)[:300]})
+            heard = False
+        elif error is not None:
             logger.error("news of a payment can't be dealt with", exc_info=error)
+    return heard
 
 
 async def _ask(till: Till, *, until: float) -> int:

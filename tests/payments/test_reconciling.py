@@ -152,3 +152,25 @@ async def test_refunds_that_wait_are_given(
     assert (first, second) == (0, 0)
     assert [row["status"] for row in await rows(shop, "refunds")] == ["succeeded"]
     assert (await order_now(order)).payment_status.value == "refunded"
+
+
+async def test_a_long_silence_is_made_up_for_piece_by_piece(
+    till: Till, shop: Resources, staff: httpx.AsyncClient
+) -> None:
+    # given: the record was last read ten days ago
+    order = await an_order(till, staff)
+    payment = await start_payment(till, order)
+    assert payment.intent_id is not None
+    await till.gateway.confirm_intent(payment.intent_id, payment_method=VISA, attempt="1")
+    marks = shop.database.database["gateway_marks"]
+    await marks.update_one({"_id": "events"}, {"$set": {"until": clock.now() - timedelta(days=10)}}, upsert=True)
+
+    # when: each round has no time for more than one piece
+    reached = []
+    while (await order_now(order)).status != OrderStatus.PAID:
+        await reconcile(till, seconds=0.001)
+        reached.append(await GatewayMark.read_until())
+
+    # then
+    assert reached == sorted(reached)  # type: ignore[type-var]  # it was read, so there is a mark
+    assert len(reached) > 2
