@@ -8,6 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 MAX_AMOUNT: Final = 99_999_999
 """The largest price, in minor units: what one Stripe charge may be."""
 
+MIN_CHARGE: Final = 50
+"""The smallest sum, in minor units, that one Stripe charge may be (docs.stripe.com/currencies)."""
+
 Currency = Literal["USD"]
 """ISO 4217 codes that this shop sells in."""
 

@@ -48,7 +48,7 @@ CODES: Final[Mapping[str, Code]] = {
     "idempotency_key_reused": Code(422, "The key was sent with another request before."),
     "precondition_required": Code(428, "Send `If-Match` with the `ETag` that you last saw."),
     "rate_limited": Code(429, "Too many requests; wait as long as `Retry-After` says.", retryable=True),
-    "internal_error": Code(500, "Our mistake; the log has it under the `request_id`."),
+    "internal_error": Code(500, "Our mistake; the log has it under the `request_id`. Outcome unknown.", retryable=True),
     "bad_gateway": Code(
         502, "The connection to a replica broke in the middle of the answer. Outcome unknown.", retryable=True
     ),

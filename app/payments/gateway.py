@@ -5,6 +5,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from app.errors import Conflict
+
 
 class IntentStatus(StrEnum):
     """Where a payment stands, as Stripe names it (docs.stripe.com/payments/paymentintents/lifecycle)."""
@@ -64,13 +66,13 @@ class GatewayEvent:
     """On the gateway's clock."""
 
 
-class RequestRefused(Exception):
+class RequestRefused(Conflict):
     """The gateway said no for good: nothing happened, and the same question gets the same answer."""
 
     def __init__(self, detail: str, *, code: str | None = None, parameter: str | None = None) -> None:
         """Take the gateway's words, its code, and the parameter at fault."""
         super().__init__(detail)
-        self.code = code
+        self.reason = code
         self.parameter = parameter
 
 

@@ -44,7 +44,8 @@ async def pay(body: PaymentInput, shop: Shop, user: CurrentUser, key: NeededKey)
 
     def made(payment: Payment) -> Answer:
         shown = cashier.payment_view(payment, viewer=user)
-        return written(shown, status=201, location=f"/api/v1/payments/{payment.id}", tagged=False)
+        answer = written(shown, status=201, location=f"/api/v1/payments/{payment.id}", tagged=False)
+        return replace(answer, unfinished=payment.id)
 
     return response_of(await cashier.pay(shop.till, user, body, claim=key, once=Once(key, made)))
 

@@ -7,6 +7,7 @@ from app.conditional import body_of
 from app.database import Database
 from app.errors import NotFound, PaymentGatewayUnavailable, RefundExceedsCaptured
 from app.idempotency import Answer, Attempt, Claim, Once
+from app.ids import payment_id_of
 from app.models.order import Order
 from app.models.payment import OPEN, Payment
 from app.models.refund import Refund
@@ -24,7 +25,7 @@ from app.schemas.payment import (
 )
 from app.security import Principal
 from app.services import refunding
-from app.services.paying import confirm_payment, settle, start_payment
+from app.services.paying import confirm_payment, payment_of, settle, start_payment
 
 
 def payment_view(payment: Payment, *, viewer: Principal) -> PaymentView:
@@ -68,20 +69,23 @@ async def pay(till: Till, payer: Principal, given: PaymentInput, *, claim: Claim
         PaymentDeclined: the money was refused; the order waits for another payment.
         PaymentGatewayUnavailable: nothing is known; the same request again finds out.
     """
-    earlier = await once.earlier()
-    if earlier is not None:
-        return earlier
-    order = await Order.of_user(given.order_id, payer.user_id)
-    if order is None:
-        raise NotFound("You have no such order.")
-    payment = await start_payment(till, order)
-    if given.payment_method is not None and payment.status in OPEN:
-        await confirm_payment(till, payment, payment_method=given.payment_method, attempt=claim.id)
 
     async def work(attempt: Attempt) -> Payment:
-        return await _payment(payment.id, attempt)
+        # The key is claimed before anybody is charged: of two requests under one key only one may go on.
+        order = await Order.of_user(given.order_id, payer.user_id, attempt.session)
+        if order is None:
+            raise NotFound("You have no such order.")
+        return await Payment.of_id(payment_id_of(order.id), attempt.session) or payment_of(order)
 
-    return await once.perform(till.writer, work)
+    answer = await once.perform(till.writer, work)
+    if answer.unfinished is None:
+        return answer
+    order = await Order.of_user(given.order_id, payer.user_id)
+    assert order is not None, "orders are never deleted"
+    payment = await start_payment(till, order)
+    if given.payment_method is not None and payment.status in OPEN:
+        payment = await confirm_payment(till, payment, payment_method=given.payment_method, attempt=claim.id)
+    return await once.finish(answer, body_of(payment_view(payment, viewer=payer)))
 
 
 async def verify(till: Till, payment_id: str, user: Principal, *, once: Once[Payment]) -> Answer:

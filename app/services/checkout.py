@@ -28,7 +28,7 @@ from app.models.order import Order, OrderLine
 from app.models.order_event import OrderEvent, OrderEventKind
 from app.models.outbox_event import OutboxEvent
 from app.models.payment import Payment
-from app.money import CURRENCY, MAX_AMOUNT, Money
+from app.money import CURRENCY, MAX_AMOUNT, MIN_CHARGE, Money
 from app.order_states import OrderStatus, PaymentStatus
 from app.payments.till import Till
 from app.schemas.address import Address
@@ -68,7 +68,7 @@ async def place_order(
         CartEmpty: there is nothing to order.
         PriceChanged: a price isn't what the buyer saw, and they didn't accept that; every such line.
         InsufficientStock: every line of which there are too few copies.
-        Conflict: it costs more than one payment can be.
+        Conflict: it costs more, or less, than one payment can be.
         PaymentDeclined: the payment method was refused; the order is there, and waits for another.
     """
     began = clock.monotonic()
@@ -107,7 +107,7 @@ async def _place(
         short, left = error, {line["book_id"]: line["available"] for line in error.data["lines"]}
     stock.heed(left)
     offers = await Book.offers([line.book_id for line in wanted], attempt.session)
-    _require_sold(wanted, offers, named=given.items is not None)
+    _require_sold(wanted, offers, short, named=given.items is not None)
     if not given.accept_prices:
         _require_seen_prices(wanted, offers)
     if short is not None:
@@ -195,6 +195,10 @@ async def _refuse_early(
     if asked:
         available |= await stock.available(asked)
     refusal = insufficient([line for line in wanted if line[0] in available], available)
+    if refusal.data["lines"] and len(available) < len(wanted):
+        # Every line that is short is named at once, also those that nobody had a reason to look at.
+        available |= await stock.available([book_id for book_id, _ in wanted if book_id not in available])
+        refusal = insufficient([line for line in wanted if line[0] in available], available)
     # What was too much may have been taken by this very request, sent before.
     if refusal.data["lines"] and await once.earlier() is None:
         raise refusal
@@ -208,7 +212,9 @@ async def _wanted(buyer: Principal, given: OrderInput, attempt: Attempt) -> list
     return [_Wanted(line.book_id, line.quantity, line.price_when_added) for line in cart.lines] if cart else []
 
 
-def _require_sold(wanted: Sequence[_Wanted], offers: Mapping[str, Offer], *, named: bool) -> None:
+def _require_sold(
+    wanted: Sequence[_Wanted], offers: Mapping[str, Offer], short: InsufficientStock | None, *, named: bool
+) -> None:
     gone = [line for line in wanted if line.book_id not in offers or not offers[line.book_id].is_sold]
     if not gone:
         return
@@ -222,7 +228,9 @@ def _require_sold(wanted: Sequence[_Wanted], offers: Mapping[str, Offer], *, nam
                 if line in gone
             )
         )
-    raise insufficient([(line.book_id, line.quantity) for line in gone], dict.fromkeys([g.book_id for g in gone], 0))
+    lacking = {line["book_id"]: line["available"] for line in short.data["lines"]} if short else {}
+    lacking |= dict.fromkeys([line.book_id for line in gone], 0)
+    raise insufficient([(line.book_id, line.quantity) for line in wanted if line.book_id in lacking], lacking)
 
 
 def _require_seen_prices(wanted: Sequence[_Wanted], offers: Mapping[str, Offer]) -> None:
@@ -260,6 +268,8 @@ def _new_order(
         actor=buyer.user_id,
         at=at,
     )
+    if total < MIN_CHARGE:
+        raise Conflict("It costs less than one payment can be; add something.")
     return Order(
         id=order_id,
         payment_id=payment_id_of(order_id),

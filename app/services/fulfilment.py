@@ -92,6 +92,14 @@ async def settle_payment_failed(order_id: str, *, reason: str | None, attempt: A
     )
 
 
+async def settle_payment_called_off(order_id: str, *, attempt: Attempt) -> Order:
+    """Note that nobody is at work any more on a payment whose outcome was waited for: from now on it may expire."""
+    order = await order_of(order_id, attempt)
+    if order.status is not OrderStatus.PENDING_PAYMENT or order.payment_status is not PaymentStatus.PROCESSING:
+        return order
+    return await settle_payment_failed(order_id, reason="It was called off at the payment provider.", attempt=attempt)
+
+
 async def settle_refunded(order_id: str, *, refunded: int, attempt: Attempt, reason: str | None = None) -> Order:
     """Note that `refunded` minor units were given back in all.
 

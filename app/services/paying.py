@@ -91,7 +91,7 @@ async def confirm_payment(till: Till, payment: Payment, *, payment_method: str, 
         await apply_intent(till, payment, await till.gateway.fetch_intent(payment.intent_id))
         raise
     except RequestRefused as error:
-        raise PaymentDeclined(f"The payment was refused: {error}", decline_code=error.code) from error
+        raise PaymentDeclined(f"The payment was refused: {error}", decline_code=error.reason) from error
     return await _settle(till, payment, intent)
 
 
@@ -144,7 +144,8 @@ async def apply_intent(till: Till, payment: Payment, intent: Intent) -> Order | 
                 if await Payment.note_state(payment.id, PaymentState.PROCESSING, at=moment, session=session):
                     await fulfilment.settle_processing(payment.order_id, attempt=attempt)
             case IntentStatus.CANCELED:
-                await Payment.note_state(payment.id, PaymentState.CANCELLED, at=moment, session=session)
+                if await Payment.note_state(payment.id, PaymentState.CANCELLED, at=moment, session=session):
+                    await fulfilment.settle_payment_called_off(payment.order_id, attempt=attempt)
             case _ if intent.failure is not None:
                 failed, why = PaymentState.FAILED, intent.failure
                 if await Payment.note_state(payment.id, failed, failure=why, at=moment, session=session):

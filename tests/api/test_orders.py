@@ -72,6 +72,31 @@ async def test_items_are_ordered_beside_the_cart(staff: httpx.AsyncClient, custo
     assert [item["book_id"] for item in (await customer.get(f"{API}/cart")).json()["items"]] == [in_cart]
 
 
+async def test_a_short_line_that_nobody_looked_at_before_is_named_too(
+    staff: httpx.AsyncClient, customer: httpx.AsyncClient
+) -> None:
+    few, unknown = await a_stocked_book(staff, 2), await a_stocked_book(staff, 1)
+    assert (await order(customer, (few, 3))).status_code == 409  # known to be few, from now on
+
+    refused = await order(customer, (few, 3), (unknown, 2))
+
+    assert {(line["book_id"], line["available"]) for line in refused.json()["lines"]} == {(few, 2), (unknown, 1)}
+
+
+async def test_what_is_sold_no_more_is_named_with_what_is_short(
+    staff: httpx.AsyncClient, customer: httpx.AsyncClient
+) -> None:
+    gone, short = await a_stocked_book(staff, 5), await a_stocked_book(staff, 5)
+    await put_in_cart(customer, gone, 1)
+    await put_in_cart(customer, short, 4)
+    assert (await staff.delete(f"{API}/books/{gone}", headers={"If-Match": "*"})).status_code == 204
+    await stock_of(staff, short, 1)
+
+    refused = await order(customer)
+
+    assert {(line["book_id"], line["available"]) for line in refused.json()["lines"]} == {(gone, 0), (short, 1)}
+
+
 async def test_every_short_line_is_named_and_nothing_is_taken(
     staff: httpx.AsyncClient, customer: httpx.AsyncClient
 ) -> None:

@@ -232,3 +232,21 @@ async def test_staff_learn_no_secret(customer: httpx.AsyncClient, staff: httpx.A
     payment = (await staff.get(f"{API}/payments/{placed['payment']['id']}")).json()
 
     assert (order_["payment"]["client_secret"], payment["client_secret"]) == (None, None)
+
+
+async def test_two_payments_under_one_key_at_once_charge_one_order(
+    staff: httpx.AsyncClient, customer: httpx.AsyncClient
+) -> None:
+    # given
+    book = await a_stocked_book(staff, 4)
+    placed = [await an_order(customer, (book, 1)) for _ in range(2)]
+    headers = key()
+
+    # when
+    bodies = [{"order_id": one["id"], "payment_method": "pm_card_visa"} for one in placed]
+    answers = await asyncio.gather(*(customer.post(f"{API}/payments", json=body, headers=headers) for body in bodies))
+
+    # then: who hears that the key is taken was not charged
+    assert sorted(answer.status_code for answer in answers) == [201, 422]
+    paid = [(await customer.get(f"{API}/orders/{one['id']}")).json()["payment_status"] for one in placed]
+    assert [status == "paid" for status in paid] == [answer.status_code == 201 for answer in answers]

@@ -64,7 +64,7 @@ async def test_a_card_that_there_is_not_is_refused(gateway: Gateway) -> None:
     with pytest.raises(RequestRefused) as refused:
         await gateway.confirm_intent(made.id, payment_method="pm_of_nobody", attempt="1")
 
-    assert (refused.value.code, refused.value.parameter) == ("resource_missing", "payment_method")
+    assert (refused.value.reason, refused.value.parameter) == ("resource_missing", "payment_method")
     assert await gateway.fetch_intent(made.id) == made
 
 

@@ -1,0 +1,58 @@
+"""Orders that can't be paid, or not any more: nothing stays held for them."""
+
+from dataclasses import replace
+
+import httpx
+import pytest
+
+from app.errors import Conflict
+from app.idempotency import Answer, Once
+from app.ids import SESSION, USER, SessionId, UserId, new_id
+from app.lifespan import Resources
+from app.models.order import Order
+from app.money import MIN_CHARGE
+from app.order_states import PaymentStatus
+from app.payments.gateway import IntentStatus
+from app.payments.till import Till
+from app.schemas.order import OrderInput
+from app.security import Principal, Role
+from app.services.checkout import place_order
+from app.services.paying import apply_intent, start_payment
+from app.settings import Settings
+from tests.factories.buying import a_stocked_book, an_address, stock
+from tests.factories.orders import an_order, order_now
+
+A_BUYER = Principal(UserId(new_id(USER)), SessionId(new_id(SESSION)), Role.CUSTOMER)
+
+
+async def test_what_costs_too_little_to_be_charged_is_not_ordered(
+    till: Till, shop: Resources, staff: httpx.AsyncClient, settings: Settings
+) -> None:
+    book = await a_stocked_book(staff, 4, price={"amount": MIN_CHARGE - 1, "currency": "USD"})
+    given = OrderInput.model_validate({"items": [{"book_id": book, "quantity": 1}], "shipping_address": an_address()})
+    once = Once[Order](None, lambda order: Answer(201, {}, order.id.encode()))
+    no_shipping = settings.model_copy(update={"shipping_flat": 0})
+
+    with pytest.raises(Conflict):
+        await place_order(till, shop.stock, A_BUYER, given, settings=no_shipping, once=once)
+
+    assert await stock(staff, book) == (4, 0)
+
+
+async def test_a_payment_that_the_gateway_gave_up_leaves_the_order_to_expire(
+    till: Till, staff: httpx.AsyncClient
+) -> None:
+    # given: the gateway was at work on it
+    order = await an_order(till, staff)
+    payment = await start_payment(till, order)
+    assert payment.intent_id is not None
+    at_work = replace(await till.gateway.fetch_intent(payment.intent_id), status=IntentStatus.PROCESSING)
+    await apply_intent(till, payment, at_work)
+    assert not (await order_now(order)).is_overdue(at=order.expires_at)
+
+    # when
+    await apply_intent(till, payment, await till.gateway.cancel_intent(payment.intent_id))
+
+    # then
+    after = await order_now(order)
+    assert (after.payment_status, after.is_overdue(at=order.expires_at)) == (PaymentStatus.FAILED, True)
