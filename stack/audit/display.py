@@ -1,5 +1,6 @@
 """Shows what an audit found, for a person."""
 
+from app.models.outbox_event import KEPT_FOR
 from stack.audit.findings import Invariant, Verdict
 from stack.display import console
 
@@ -12,6 +13,10 @@ def show(verdict: Verdict) -> None:
         console.print(f"{word}  {invariant.value}", highlight=False)
         for finding in broken:
             console.print(f"  {finding.subject}: {finding.fault}: {finding.says}", markup=False, highlight=False)
+    console.print(
+        f"I4 is judged of orders paid within {KEPT_FOR.days} days: for so long is known which letters were asked for.",
+        highlight=False,
+    )
     counts = verdict.counts
     console.print(
         f"Looked at {counts.books:,} books, {counts.orders:,} orders ({counts.paid_orders:,} were paid), "

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from email.parser import BytesHeaderParser
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +13,7 @@ from pymongo import AsyncMongoClient
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 
+from app import clock
 from stack.running import Stack
 
 Row = dict[str, Any]
@@ -33,6 +35,8 @@ class Charge:
 class Evidence:
     """Everything that an audit judges. What isn't read here isn't known to it."""
 
+    read_at: datetime = field(default_factory=clock.now)
+    """When the databases had been read: what they keep for a while only was there, or could have been forgotten."""
     stocks: dict[str, Row] = field(default_factory=dict)
     moved: dict[str, Row] = field(default_factory=dict)
     orders: list[Row] = field(default_factory=list)
@@ -53,10 +57,11 @@ async def gather(stack: Stack) -> Evidence:
     The gateway comes after them: what it took in between is no contradiction, and settled when looked at again.
     """
     evidence = Evidence()
-    async with AsyncMongoClient[Row](stack.environment["BOOKSTORE_MONGO_URL"]) as client:
+    async with AsyncMongoClient[Row](stack.environment["BOOKSTORE_MONGO_URL"], tz_aware=True) as client:
         database = client[stack.environment["BOOKSTORE_MONGO_DATABASE"]]
         async with client.start_session(snapshot=True) as session:
             await _read_databases(evidence, database, session)
+    evidence.read_at = clock.now()
     evidence.charges = await _charges(stack)
     evidence.letters = _letters(stack.profile.mails)
     return evidence

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
+from app.models.outbox_event import KEPT_FOR
 from stack.audit.evidence import Evidence, Row
 from stack.audit.findings import Finding, Invariant
 
@@ -25,14 +26,20 @@ def judge_orders(evidence: Evidence) -> Iterator[Finding]:
 
 
 def judge_letters(evidence: Evidence) -> Iterator[Finding]:
-    """Yield orders that were paid and didn't get exactly one confirmation, and letters for others."""
+    """Yield orders that were paid and didn't get exactly one confirmation, and letters for others.
+
+    Not of those that were paid before `KEPT_FOR`: what was asked for then is forgotten, or will be any moment.
+    """
     events: dict[str, list[str]] = {}
     for event in evidence.confirmations:
         events.setdefault(event["subject"], []).append(event["_id"])
     identities = Counter(letter.removeprefix("<").partition("@")[0] for letter in evidence.letters)
     for order in evidence.orders:
         told = events.pop(order["_id"], [])
-        sold = any(entry["kind"] == "paid" for entry in order["history"])
+        paid_at = next((entry["at"] for entry in order["history"] if entry["kind"] == "paid"), None)
+        if paid_at is not None and paid_at <= evidence.read_at - KEPT_FOR:
+            continue
+        sold = paid_at is not None
         if len(told) != int(sold):
             says = f"{len(told)} confirmations were asked for, {int(sold)} had to be"
             yield Finding(Invariant.LETTERS, order["_id"], "events", says)

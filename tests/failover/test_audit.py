@@ -9,6 +9,7 @@ import sys
 import uuid
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -16,6 +17,8 @@ import pytest
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 
+from app import clock
+from app.models.outbox_event import KEPT_FOR
 from stack.audit import auditing
 from stack.audit.auditing import audit
 from stack.audit.evidence import Evidence, gather
@@ -202,6 +205,30 @@ async def test_letters_that_lack_or_came_twice_are_named(world: World) -> None:
     assert expected in await spoilt(lambda: shutil.copy(letter, twin), twin.unlink)
 
 
+@pytest.mark.parametrize(("older_by", "fault"), [(timedelta(minutes=-5), {"events"}), (timedelta(), set[str]())])
+async def test_a_confirmation_is_missed_for_as_long_as_it_is_kept(
+    world: World, older_by: timedelta, fault: set[str]
+) -> None:
+    # given: an order that was paid about as long ago as a delivered event is kept, and its event is gone
+    order = await world.database.orders.find_one({"_id": world.order})
+    event = await world.database.outbox_events.find_one({"kind": "order.paid", "subject": world.order})
+    assert order is not None
+    assert event is not None
+    paid_at = {"$set": {"history.$[one].at": clock.now() - KEPT_FOR - older_by}}
+    await world.database.orders.update_one({"_id": world.order}, paid_at, array_filters=[{"one.kind": "paid"}])
+    await world.database.outbox_events.delete_one({"_id": event["_id"]})
+
+    # when
+    try:
+        verdict = await audit(world.system, patience=0)
+    finally:
+        await world.database.outbox_events.insert_one(event)
+        await world.database.orders.replace_one({"_id": world.order}, order)
+
+    # then
+    assert names(verdict) == {("LETTERS", world.order, one) for one in fault}
+
+
 async def test_a_finding_has_to_last(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     # given: something that is wrong at the first look alone, as work under way may be
     stock = {"_id": world.book}
@@ -249,6 +276,7 @@ async def test_the_command_says_so(world: World) -> None:
     # then
     assert (good.returncode, good.stderr) == (0, "")
     assert "holds  I3 one charge per order, to the cent" in good.stdout
+    assert f"I4 is judged of orders paid within {KEPT_FOR.days} days" in good.stdout
     assert bad.returncode == 1
     [finding] = json.loads(bad.stdout)["findings"]
     assert (finding["invariant"], finding["subject"], finding["fault"]) == ("money", world.payment, "books")
