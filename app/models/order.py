@@ -1,6 +1,6 @@
 """Keeps orders: what was bought at which prices, where it stands, and what happened to it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Final
 
@@ -151,8 +151,8 @@ class Order(Document):
         )
 
     @classmethod
-    async def overdue(cls, *, at: datetime, limit: int) -> Sequence[str]:
-        """Return the ids of unpaid orders whose time has run out, the longest waiting first.
+    async def overdue(cls, *, at: datetime, limit: int, but: Collection[str] = ()) -> Sequence[str]:
+        """Return the ids of unpaid orders whose time has run out, `but` these; the longest waiting first.
 
         While the gateway is at work on a payment, its outcome is waited for.
         """
@@ -160,6 +160,7 @@ class Order(Document):
             "status": OrderStatus.PENDING_PAYMENT.value,
             "payment_status": {"$ne": PaymentStatus.PROCESSING.value},
             "expires_at": {"$lte": at},
+            "_id": {"$nin": list(but)},
         }
         cursor = cls.get_pymongo_collection().find(query, {"_id": 1}).sort("expires_at", ASCENDING).limit(limit)
         return [document["_id"] async for document in cursor]

@@ -1,6 +1,7 @@
 """Ends orders that nobody paid in time, so that others can buy their copies."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Final
 
 from app import clock
@@ -9,6 +10,7 @@ from app.models.order import Order
 from app.order_states import OrderStatus
 from app.payments.till import Till
 from app.services import fulfilment
+from app.telemetry import logger
 
 _SECONDS: Final = 25.0
 """For so long one round goes on at most: within Celery's limits."""
@@ -20,20 +22,31 @@ _BATCH: Final = 100
 async def expire_unpaid_orders(till: Till, *, seconds: float = _SECONDS) -> int:
     """End every order whose time has run out; return how many this run ended.
 
+    One that can't be ended is logged and tried again in the next round.
+
     Several may run at once, and payments may arrive meanwhile: whoever commits first decides, and a payment that comes
     after it is given back. What the gateway is to be told stands in the outbox with each order's end.
     """
     end = clock.monotonic() + seconds
     ended = 0
-    while clock.monotonic() < end:
-        overdue = list(await Order.overdue(at=clock.now(), limit=_BATCH))
-        before = ended
-        while overdue and clock.monotonic() < end:
-            some, overdue = overdue[:_AT_ONCE], overdue[_AT_ONCE:]
-            ended += sum(await asyncio.gather(*(_expire(till, order_id) for order_id in some)))
-        if ended == before:
-            break
+    left: set[str] = set()
+    while overdue := await Order.overdue(at=clock.now(), limit=_BATCH, but=left):
+        for first in range(0, len(overdue), _AT_ONCE):
+            if clock.monotonic() >= end:
+                return ended
+            some = overdue[first : first + _AT_ONCE]
+            outcomes = await asyncio.gather(*(_expire(till, order_id) for order_id in some), return_exceptions=True)
+            left |= _left(some, outcomes)
+            ended += outcomes.count(True)
     return ended
+
+
+def _left(order_ids: Sequence[str], outcomes: Sequence[bool | BaseException]) -> set[str]:
+    """Return those that weren't ended, and log why: whatever one order stumbled over keeps no other waiting."""
+    for order_id, outcome in zip(order_ids, outcomes, strict=True):
+        if isinstance(outcome, BaseException):
+            logger.error("an order can't be ended", extra={"order": order_id}, exc_info=outcome)
+    return {order_id for order_id, outcome in zip(order_ids, outcomes, strict=True) if outcome is not True}
 
 
 async def _expire(till: Till, order_id: str) -> bool:

@@ -15,7 +15,7 @@ from app.models.order import Order
 from app.models.outbox_event import OutboxEvent
 from app.payments.stripe_gateway import StripeGateway
 from app.payments.till import Till
-from app.services import fulfilment
+from app.services import expiring, fulfilment
 from app.services.expiring import expire_unpaid_orders
 from app.services.paying import pay_order, settle
 from app.settings import Settings
@@ -202,6 +202,27 @@ async def test_an_unpaid_order_runs_out(staff: httpx.AsyncClient, customer: http
     assert await _sold(shop, book) == (2, 1, 1)
     assert await _kinds(customer, late) == ["placed", "expired"]
     assert (await customer.get(f"{API}/orders/{late['id']}")).json()["payment"]["status"] == "cancelled"
+
+
+async def test_an_order_that_cannot_end_keeps_no_other_from_ending(
+    staff: httpx.AsyncClient, customer: httpx.AsyncClient, shop: Resources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given: the stock knows nothing of what the oldest holds, and fills the first page
+    monkeypatch.setattr(expiring, "_BATCH", 1)
+    spoilt, sound = await a_stocked_book(staff, 3), await a_stocked_book(staff, 3)
+    stuck, late = await an_order(customer, (spoilt, 1)), await an_order(customer, (sound, 1))
+    for placed in (stuck, late):
+        await _time_passes(placed)
+    await shop.database.database["inventory"].update_one({"_id": spoilt}, {"$set": {"held": 0}})
+
+    # when
+    rounds = [await expire_unpaid_orders(shop.till) for _ in range(2)]
+
+    # then
+    assert rounds == [1, 0]
+    states = [(await customer.get(f"{API}/orders/{one['id']}")).json()["status"] for one in (stuck, late)]
+    assert states == ["pending_payment", "expired"]
+    assert await _sold(shop, sound) == (3, 0, 0)
 
 
 async def test_a_payment_under_way_is_waited_for(
