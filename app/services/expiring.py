@@ -12,8 +12,8 @@ from app.payments.till import Till
 from app.services import fulfilment
 from app.telemetry import logger
 
-_SECONDS: Final = 25.0
-"""For so long one round goes on at most: within Celery's limits."""
+_SECONDS: Final = 8.0
+"""For so long one round goes on at most: less than until the next, so that rounds don't keep every worker busy."""
 
 _AT_ONCE: Final = 4
 _BATCH: Final = 100
