@@ -21,6 +21,7 @@ from app.database import Database
 from app.models.outbox_event import OutboxEvent, OutboxState
 from app.telemetry import configure_logging, logger
 from workers.celery_app import celery_app, settings
+from workers.schedule import SENT_WITHIN
 
 DELIVER: Final = "outbox.deliver"
 
@@ -46,7 +47,20 @@ def ring(subjects: Sequence[str]) -> None:
     Raises:
         OperationalError: the broker is away.
     """
-    celery_app.send_task(DELIVER, args=[list(subjects)], expires=_FORGOTTEN_AFTER_SECONDS, retry=False)
+    with celery_app.producer_pool.acquire(block=True) as producer:
+        try:
+            celery_app.send_task(
+                DELIVER,
+                args=[list(subjects)],
+                expires=_FORGOTTEN_AFTER_SECONDS,
+                timeout=SENT_WITHIN,
+                retry=False,
+                producer=producer,
+            )
+        except OperationalError:
+            # Given back, it would be closed with a goodbye that a broker that hangs never returns.
+            producer.connection.collect()
+            raise
 
 
 class Relay:

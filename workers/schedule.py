@@ -5,25 +5,28 @@ from typing import Final
 MINUTE: Final = 60.0
 SECOND: Final = 1.0
 
+SENT_WITHIN: Final = 5 * SECOND
+"""For so long whoever sends a task waits for the broker to take it: one that hangs would be waited for without end."""
+
 SCHEDULE: Final = {
     "rebuild the search vocabulary": {
         "task": "search.rebuild_vocabulary",
         "schedule": 10 * MINUTE,
-        "options": {"expires": 5 * MINUTE},
+        "options": {"expires": 5 * MINUTE, "timeout": SENT_WITHIN},
     },
     "finish changes of categories": {
         "task": "catalogue.relabel_books",
         "schedule": MINUTE,
-        "options": {"expires": MINUTE},
+        "options": {"expires": MINUTE, "timeout": SENT_WITHIN},
     },
     "end unpaid orders": {
         "task": "orders.expire",
         "schedule": 10 * SECOND,
-        "options": {"expires": 10 * SECOND},
+        "options": {"expires": 10 * SECOND, "timeout": SENT_WITHIN},
     },
     "ask about payments": {
         "task": "payments.reconcile",
         "schedule": 10 * SECOND,
-        "options": {"expires": 10 * SECOND},
+        "options": {"expires": 10 * SECOND, "timeout": SENT_WITHIN},
     },
 }

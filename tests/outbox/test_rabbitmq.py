@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 from pydantic import SecretStr
 from pymongo.asynchronous.client_session import AsyncClientSession
@@ -18,10 +19,14 @@ from app.events import Event
 from app.ids import new_id
 from app.lifespan import Resources
 from app.models.outbox_event import OutboxEvent
+from app.services import fulfilment
 from app.services.health import status_of
 from app.settings import Settings
 from stack.environment import inherited_environment
+from tests.factories.books import API
+from tests.factories.orders import an_order
 from tests.haproxy.edge import free_port
+from tests.outbox.sink import mails_once_there
 
 PROGRAMS = Path("/usr/lib/rabbitmq/bin")
 PATIENCE = 120.0
@@ -60,6 +65,12 @@ class Rabbit:
     def kill(self) -> None:
         os.killpg(self._server.pid, signal.SIGKILL)
         self._server.wait()
+
+    def hang(self) -> None:
+        os.killpg(self._server.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        os.killpg(self._server.pid, signal.SIGCONT)
 
     def close(self) -> None:
         self.kill()
@@ -157,6 +168,59 @@ async def test_events_are_delivered_over_rabbitmq_also_after_it_was_killed(
         waiting = await written_down(shop)
         rabbit.start()
         await rabbit.answers()
+
+        # then
+        assert (await until_delivered(waiting)).error is None
+
+
+async def test_a_confirmation_comes_over_rabbitmq(
+    rabbit: Rabbit,
+    shop: Resources,
+    settings: Settings,
+    staff: httpx.AsyncClient,
+    customer: httpx.AsyncClient,
+    mails: Path,
+    tmp_path: Path,
+) -> None:
+    # given
+    buyer = (await customer.get(f"{API}/users/me")).json()
+    order = await an_order(shop.till, staff, user_id=buyer["id"])
+    worker = ("celery", "-A", "workers.celery_app", "worker", "--concurrency", "1", "--loglevel", "info")
+    with (
+        process(settings, rabbit.url, tmp_path / "worker.log", *worker),
+        process(settings, rabbit.url, tmp_path / "relay.log", "workers.outbox_relay"),
+    ):
+        # when
+        await shop.till.commit(lambda work: fulfilment.settle_paid(order.id, captured=order.total, attempt=work))
+
+        # then
+        event = await OutboxEvent.find_one({"kind": "order.paid", "subject": order.id})
+        assert event is not None
+        assert (await until_delivered(event.id)).attempts == 1
+        [letter] = await mails_once_there(mails, to=buyer["email"], count=1)
+        assert letter.identity == f"<{event.id}@bookstore.example>"
+
+
+async def test_the_relay_goes_on_sweeping_while_rabbitmq_hangs(
+    rabbit: Rabbit, shop: Resources, settings: Settings, tmp_path: Path
+) -> None:
+    # given
+    worker = ("celery", "-A", "workers.celery_app", "worker", "--concurrency", "1", "--loglevel", "info")
+    log = tmp_path / "relay.log"
+    with (
+        process(settings, rabbit.url, tmp_path / "worker.log", *worker),
+        process(settings, rabbit.url, log, "workers.outbox_relay"),
+    ):
+        await until_delivered(await written_down(shop))
+
+        # when
+        rabbit.hang()
+        waiting = await written_down(shop)
+        async with asyncio.timeout(PATIENCE):
+            # Each sweep that rings says so: the second came to nothing over a new connection.
+            while log.read_text().count("the broker is away") < 2:
+                await asyncio.sleep(0.1)
+        rabbit.resume()
 
         # then
         assert (await until_delivered(waiting)).error is None
