@@ -1,5 +1,6 @@
 """Shows what an audit found, for a person."""
 
+from app.models.idempotency_key import KEPT_FOR as ANSWERS_KEPT_FOR
 from app.models.outbox_event import KEPT_FOR
 from stack.audit.findings import Invariant, Verdict
 from stack.display import console
@@ -14,7 +15,8 @@ def show(verdict: Verdict) -> None:
         for finding in broken:
             console.print(f"  {finding.subject}: {finding.fault}: {finding.says}", markup=False, highlight=False)
     console.print(
-        f"I4 is judged of orders paid within {KEPT_FOR.days} days: for so long is known which letters were asked for.",
+        f"I4 is judged of orders paid within {KEPT_FOR.days} days: for so long is known which letters were asked for; "
+        f"I1's 'once' of orders placed within {ANSWERS_KEPT_FOR.days}: for so long answers are kept under their keys.",
         highlight=False,
     )
     counts = verdict.counts

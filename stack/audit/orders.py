@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
+from app.models.idempotency_key import KEPT_FOR as ANSWERS_KEPT_FOR
 from app.models.outbox_event import KEPT_FOR
 from stack.audit.evidence import Evidence, Row
 from stack.audit.findings import Finding, Invariant
@@ -21,6 +22,9 @@ def judge_orders(evidence: Evidence) -> Iterator[Finding]:
         if answers > 1:
             yield _finding(order_id, "answers", f"{answers} keys were answered with this order")
     for order in evidence.orders:
+        if order["_id"] not in evidence.answered_orders and order["created_at"] > evidence.read_at - ANSWERS_KEPT_FOR:
+            # The second of two orders under one key is one that no answer names.
+            yield _finding(order["_id"], "unanswered", "no key was answered with this order")
         yield from _sums(order)
         yield from _story(order)
 

@@ -18,6 +18,8 @@ from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 
 from app import clock
+from app.ids import new_id
+from app.models.idempotency_key import KEPT_FOR as ANSWERS_KEPT_FOR
 from app.models.outbox_event import KEPT_FOR
 from stack.audit import auditing
 from stack.audit.auditing import audit
@@ -107,6 +109,10 @@ def of_order(world: World) -> str:
     return world.order
 
 
+def location_of_order(world: World) -> str:
+    return f"{API}/orders/{world.order}"
+
+
 def of_payment(world: World) -> str:
     return world.payment
 
@@ -117,6 +123,8 @@ def _plant(what: str, change: dict[str, Any] | None, fault: str, *, query: dict[
         "stock_movements": (of_book, "book_id", Invariant.STOCK, of_book),
         "orders": (of_order, "_id", Invariant.ORDERS, of_order),
         "orders money": (of_order, "_id", Invariant.MONEY, of_order),
+        "orders letters": (of_order, "_id", Invariant.LETTERS, of_order),
+        "idempotency_keys": (location_of_order, "headers.Location", Invariant.ORDERS, of_order),
         "payments": (of_payment, "_id", Invariant.MONEY, of_payment),
         "ledger_entries": (of_payment, "payment_id", Invariant.MONEY, of_payment),
         "refunds": (of_payment, "payment_id", Invariant.MONEY, of_payment),
@@ -140,13 +148,19 @@ def _plant(what: str, change: dict[str, Any] | None, fault: str, *, query: dict[
         _plant("inventory", {"$set": {"on_hand": -1}}, "impossible"),
         _plant("inventory", None, "no stock"),
         _plant("stock_movements", None, "movements of sold", query={"kind": "sold"}),
+        _plant("stock_movements", None, "movements of held", query={"kind": "held"}),
         _plant("orders", None, "lost"),
         _plant("orders", {"$inc": {"total": 1}}, "sum"),
-        _plant("orders", {"$push": {"history": {"kind": "paid", "status": "paid"}}}, "twice paid"),
+        *(
+            _plant("orders", {"$push": {"history": {"$each": [{"kind": kind, "status": "paid"}] * 2}}}, f"twice {kind}")
+            for kind in ("placed", "paid", "cancelled", "expired")
+        ),
         _plant("orders", {"$pop": {"history": -1}}, "no story"),
         _plant("orders", {"$set": {"status": "shipped"}}, "history"),
         _plant("orders", {"$set": {"history.$[one].kind": "placed"}}, "unpaid"),
+        _plant("orders", {"$set": {"status": "expired"}}, "no end"),
         _plant("orders money", {"$inc": {"captured": -1}}, "captured"),
+        _plant("orders money", {"$set": {"status": "pending_payment"}}, "captured"),
         _plant("orders money", {"$inc": {"refunded": 1}}, "payment"),
         _plant("orders money", {"$set": {"status": "cancelled"}}, "not given back"),
         _plant("orders money", {"$set": {"payment_id": "pay_of_nobody"}}, "no payment"),
@@ -161,6 +175,8 @@ def _plant(what: str, change: dict[str, Any] | None, fault: str, *, query: dict[
         _plant("refunds", {"$inc": {"amount": 1}}, "refunds"),
         _plant("refunds", None, "refunds"),
         _plant("outbox_events", None, "events", query={"kind": "order.paid"}),
+        _plant("orders letters", None, "no order"),
+        _plant("idempotency_keys", None, "unanswered"),
     ],
 )
 async def test_what_does_not_agree_is_named(world: World, plant: Plant) -> None:
@@ -183,6 +199,44 @@ async def test_what_does_not_agree_is_named(world: World, plant: Plant) -> None:
 
     # then
     assert (plant.invariant.name, plant.subject(world), plant.fault) in names(verdict)
+
+
+async def test_an_order_that_two_keys_were_answered_with_is_named(world: World) -> None:
+    # given
+    keys = world.database.idempotency_keys
+    answer = await keys.find_one({"headers.Location": location_of_order(world)})
+    assert answer is not None
+    await keys.insert_one(answer | {"_id": "another key"})
+
+    # when
+    try:
+        verdict = await audit(world.system, patience=0)
+    finally:
+        await keys.delete_one({"_id": "another key"})
+
+    # then
+    assert names(verdict) == {("ORDERS", world.order, "answers")}
+
+
+async def test_an_order_that_was_made_twice_under_one_key_is_named(world: World) -> None:
+    # given: the twin of an order, of which its key's answer says nothing
+    order = await world.database.orders.find_one({"_id": world.order})
+    assert order is not None
+    twin = order | {"_id": new_id("ord"), "number": new_id("n")}
+    await world.database.orders.insert_one(twin)
+
+    # when
+    try:
+        verdict = await audit(world.system, patience=0)
+        aged = {"$set": {"created_at": clock.now() - ANSWERS_KEPT_FOR}}
+        await world.database.orders.update_one({"_id": twin["_id"]}, aged)
+        later = await audit(world.system, patience=0)
+    finally:
+        await world.database.orders.delete_one({"_id": twin["_id"]})
+
+    # then: for as long as answers are kept
+    doubled = ("ORDERS", twin["_id"], "unanswered")
+    assert (doubled in names(verdict), doubled in names(later)) == (True, False)
 
 
 async def test_letters_that_lack_or_came_twice_are_named(world: World) -> None:
