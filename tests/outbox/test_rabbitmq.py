@@ -130,6 +130,17 @@ def process(settings: Settings, broker: str, log: Path, *command: str) -> Iterat
             running.wait()
 
 
+@pytest.fixture
+def delivery(rabbit: Rabbit, settings: Settings, tmp_path: Path) -> Iterator[None]:
+    """A worker and a relay that know this broker; what they say is in `worker.log` and `relay.log`."""
+    worker = ("celery", "-A", "workers.celery_app", "worker", "--concurrency", "1", "--loglevel", "info")
+    with (
+        process(settings, rabbit.url, tmp_path / "worker.log", *worker),
+        process(settings, rabbit.url, tmp_path / "relay.log", "workers.outbox_relay"),
+    ):
+        yield
+
+
 async def written_down(shop: Resources) -> str:
     async def transaction(session: AsyncClientSession) -> str:
         subject = new_id("ord")
@@ -148,82 +159,62 @@ async def until_delivered(event_id: str) -> OutboxEvent:
             await asyncio.sleep(0.1)
 
 
+@pytest.mark.usefixtures("delivery")
 async def test_events_are_delivered_over_rabbitmq_also_after_it_was_killed(
-    rabbit: Rabbit, shop: Resources, settings: Settings, tmp_path: Path
+    rabbit: Rabbit, shop: Resources, tmp_path: Path
 ) -> None:
-    worker = ("celery", "-A", "workers.celery_app", "worker", "--concurrency", "1", "--loglevel", "info")
-    with (
-        process(settings, rabbit.url, tmp_path / "worker.log", *worker),
-        process(settings, rabbit.url, tmp_path / "relay.log", "workers.outbox_relay"),
-    ):
-        # when
-        first = await until_delivered(await written_down(shop))
+    # when
+    first = await until_delivered(await written_down(shop))
 
-        # then
-        assert (first.attempts, first.error) == (1, None)
-        assert "amqp://" in (tmp_path / "worker.log").read_text()
+    # then
+    assert (first.attempts, first.error) == (1, None)
+    assert "amqp://" in (tmp_path / "worker.log").read_text()
 
-        # when: it dies with everything that it knows of queues, and events go on
-        rabbit.kill()
-        waiting = await written_down(shop)
-        rabbit.start()
-        await rabbit.answers()
+    # when: it dies with everything that it knows of queues, and events go on
+    rabbit.kill()
+    waiting = await written_down(shop)
+    rabbit.start()
+    await rabbit.answers()
 
-        # then
-        assert (await until_delivered(waiting)).error is None
+    # then
+    assert (await until_delivered(waiting)).error is None
 
 
+@pytest.mark.usefixtures("delivery")
 async def test_a_confirmation_comes_over_rabbitmq(
-    rabbit: Rabbit,
-    shop: Resources,
-    settings: Settings,
-    staff: httpx.AsyncClient,
-    customer: httpx.AsyncClient,
-    mails: Path,
-    tmp_path: Path,
+    shop: Resources, staff: httpx.AsyncClient, customer: httpx.AsyncClient, mails: Path
 ) -> None:
     # given
     buyer = (await customer.get(f"{API}/users/me")).json()
     order = await an_order(shop.till, staff, user_id=buyer["id"])
-    worker = ("celery", "-A", "workers.celery_app", "worker", "--concurrency", "1", "--loglevel", "info")
-    with (
-        process(settings, rabbit.url, tmp_path / "worker.log", *worker),
-        process(settings, rabbit.url, tmp_path / "relay.log", "workers.outbox_relay"),
-    ):
-        # when
-        await shop.till.commit(lambda work: fulfilment.settle_paid(order.id, captured=order.total, attempt=work))
 
-        # then
-        event = await OutboxEvent.find_one({"kind": "order.paid", "subject": order.id})
-        assert event is not None
-        assert (await until_delivered(event.id)).attempts == 1
-        [letter] = await mails_once_there(mails, to=buyer["email"], count=1)
-        assert letter.identity == f"<{event.id}@bookstore.example>"
+    # when
+    await shop.till.commit(lambda work: fulfilment.settle_paid(order.id, captured=order.total, attempt=work))
+
+    # then
+    event = await OutboxEvent.find_one({"kind": "order.paid", "subject": order.id})
+    assert event is not None
+    assert (await until_delivered(event.id)).attempts == 1
+    [letter] = await mails_once_there(mails, to=buyer["email"], count=1)
+    assert letter.identity == f"<{event.id}@bookstore.example>"
 
 
-async def test_the_relay_goes_on_sweeping_while_rabbitmq_hangs(
-    rabbit: Rabbit, shop: Resources, settings: Settings, tmp_path: Path
-) -> None:
+@pytest.mark.usefixtures("delivery")
+async def test_the_relay_goes_on_sweeping_while_rabbitmq_hangs(rabbit: Rabbit, shop: Resources, tmp_path: Path) -> None:
     # given
-    worker = ("celery", "-A", "workers.celery_app", "worker", "--concurrency", "1", "--loglevel", "info")
-    log = tmp_path / "relay.log"
-    with (
-        process(settings, rabbit.url, tmp_path / "worker.log", *worker),
-        process(settings, rabbit.url, log, "workers.outbox_relay"),
-    ):
-        await until_delivered(await written_down(shop))
+    await until_delivered(await written_down(shop))
 
-        # when
-        rabbit.hang()
-        waiting = await written_down(shop)
-        async with asyncio.timeout(PATIENCE):
-            # Each sweep that rings says so: the second came to nothing over a new connection.
-            while log.read_text().count("the broker is away") < 2:
-                await asyncio.sleep(0.1)
-        rabbit.resume()
+    # when
+    rabbit.hang()
+    waiting = await written_down(shop)
+    async with asyncio.timeout(PATIENCE):
+        # Each sweep that rings says so: the second came to nothing over a new connection.
+        while (tmp_path / "relay.log").read_text().count("the broker is away") < 2:
+            await asyncio.sleep(0.1)
+    rabbit.resume()
 
-        # then
-        assert (await until_delivered(waiting)).error is None
+    # then
+    assert (await until_delivered(waiting)).error is None
 
 
 async def test_the_state_of_things_knows_rabbitmq(rabbit: Rabbit, shop: Resources, settings: Settings) -> None:
