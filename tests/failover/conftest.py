@@ -9,6 +9,7 @@ from stack.load.history import Kind, Sample, percentile
 from stack.load.run import Run
 from stack.profile import throwaway_profile
 from stack.running import Stack, running_stack
+from tests.failover.world import World, a_world
 
 Told = Callable[[str, Run], None]
 
@@ -19,6 +20,13 @@ async def system(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stac
     profile = throwaway_profile("failover", folder=tmp_path_factory.mktemp("failover") / "up", first_port=28000)
     async with running_stack(profile) as stack:
         yield stack
+
+
+@pytest.fixture(scope="module")
+async def world(system: Stack) -> AsyncIterator[World]:
+    """A shop in which something was bought."""
+    async with a_world(system) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

@@ -6,78 +6,24 @@ import os
 import shutil
 import subprocess
 import sys
-import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
-from pymongo import AsyncMongoClient
-from pymongo.asynchronous.database import AsyncDatabase
 
-from app import clock
-from app.ids import new_id
-from app.models.idempotency_key import KEPT_FOR as ANSWERS_KEPT_FOR
 from app.models.outbox_event import KEPT_FOR
 from stack.audit import auditing
 from stack.audit.auditing import audit
 from stack.audit.evidence import Evidence, gather
-from stack.audit.findings import Invariant, Verdict
+from stack.audit.findings import Invariant
 from stack.environment import inherited_environment
 from stack.running import Stack
-from stack.tokens import access_token
-from tests.factories.books import API, book_body
-from tests.factories.buying import order_body
+from tests.failover.world import VISA, World, location_of_order, names
 
-VISA = "pm_card_visa"
 PATIENCE = 60.0
 """Seconds in which letters and webhooks under way arrive on any machine."""
-
-
-@dataclass(frozen=True)
-class World:
-    """A shop in which something was bought: `order` is paid, `cancelled` was given back."""
-
-    system: Stack
-    database: AsyncDatabase[dict[str, Any]]
-    book: str
-    order: str
-    payment: str
-    cancelled: str
-
-
-@pytest.fixture(scope="module")
-async def world(system: Stack) -> AsyncIterator[World]:
-    staff, buyer = access_token(system, role="staff"), access_token(system, role="customer")
-
-    def headers(token: str) -> dict[str, str]:
-        return {"Authorization": f"Bearer {token}", "Idempotency-Key": uuid.uuid4().hex}
-
-    async with (
-        httpx.AsyncClient(base_url=system.url, trust_env=False, timeout=60) as client,
-        AsyncMongoClient[dict[str, Any]](system.environment["BOOKSTORE_MONGO_URL"]) as mongo,
-    ):
-        book = (await client.post(f"{API}/books", json=book_body(), headers=headers(staff))).json()["id"]
-        await client.patch(f"{API}/inventory/{book}", json={"set": 20, "reason": "audit"}, headers=headers(staff))
-        body = order_body(items=[{"book_id": book, "quantity": 2}])
-
-        async def buy(**more: Any) -> dict[str, Any]:
-            answer = await client.post(f"{API}/orders", json=body | more, headers=headers(buyer))
-            assert answer.status_code == 201, answer.text
-            placed: dict[str, Any] = answer.json()
-            return placed
-
-        paid, cancelled, _ = await buy(payment_method=VISA), await buy(payment_method=VISA), await buy()
-        await client.post(f"{API}/orders/{cancelled['id']}/cancel", headers=headers(buyer))
-        refund = {"amount": {"amount": 100, "currency": "USD"}}
-        await client.post(f"{API}/payments/{paid['payment']['id']}/refunds", json=refund, headers=headers(staff))
-        yield World(system, mongo["bookstore"], book, paid["id"], paid["payment"]["id"], cancelled["id"])
-
-
-def names(verdict: Verdict) -> set[tuple[str, str, str]]:
-    return {(finding.invariant.name, finding.subject, finding.fault) for finding in verdict.findings}
 
 
 async def test_a_shop_that_works_has_no_findings(world: World) -> None:
@@ -107,10 +53,6 @@ def of_book(world: World) -> str:
 
 def of_order(world: World) -> str:
     return world.order
-
-
-def location_of_order(world: World) -> str:
-    return f"{API}/orders/{world.order}"
 
 
 def of_payment(world: World) -> str:
@@ -201,44 +143,6 @@ async def test_what_does_not_agree_is_named(world: World, plant: Plant) -> None:
     assert (plant.invariant.name, plant.subject(world), plant.fault) in names(verdict)
 
 
-async def test_an_order_that_two_keys_were_answered_with_is_named(world: World) -> None:
-    # given
-    keys = world.database.idempotency_keys
-    answer = await keys.find_one({"headers.Location": location_of_order(world)})
-    assert answer is not None
-    await keys.insert_one(answer | {"_id": "another key"})
-
-    # when
-    try:
-        verdict = await audit(world.system, patience=0)
-    finally:
-        await keys.delete_one({"_id": "another key"})
-
-    # then
-    assert names(verdict) == {("ORDERS", world.order, "answers")}
-
-
-async def test_an_order_that_was_made_twice_under_one_key_is_named(world: World) -> None:
-    # given: the twin of an order, of which its key's answer says nothing
-    order = await world.database.orders.find_one({"_id": world.order})
-    assert order is not None
-    twin = order | {"_id": new_id("ord"), "number": new_id("n")}
-    await world.database.orders.insert_one(twin)
-
-    # when
-    try:
-        verdict = await audit(world.system, patience=0)
-        aged = {"$set": {"created_at": clock.now() - ANSWERS_KEPT_FOR}}
-        await world.database.orders.update_one({"_id": twin["_id"]}, aged)
-        later = await audit(world.system, patience=0)
-    finally:
-        await world.database.orders.delete_one({"_id": twin["_id"]})
-
-    # then: for as long as answers are kept
-    doubled = ("ORDERS", twin["_id"], "unanswered")
-    assert (doubled in names(verdict), doubled in names(later)) == (True, False)
-
-
 async def test_letters_that_lack_or_came_twice_are_named(world: World) -> None:
     # given
     event = await world.database.outbox_events.find_one({"kind": "order.paid", "subject": world.order})
@@ -257,30 +161,6 @@ async def test_letters_that_lack_or_came_twice_are_named(world: World) -> None:
     away, twin = letter.with_suffix(".away"), letter.with_name(f"0{letter.name}")
     assert expected in await spoilt(lambda: letter.rename(away), lambda: away.rename(letter))
     assert expected in await spoilt(lambda: shutil.copy(letter, twin), twin.unlink)
-
-
-@pytest.mark.parametrize(("older_by", "fault"), [(timedelta(minutes=-5), {"events"}), (timedelta(), set[str]())])
-async def test_a_confirmation_is_missed_for_as_long_as_it_is_kept(
-    world: World, older_by: timedelta, fault: set[str]
-) -> None:
-    # given: an order that was paid about as long ago as a delivered event is kept, and its event is gone
-    order = await world.database.orders.find_one({"_id": world.order})
-    event = await world.database.outbox_events.find_one({"kind": "order.paid", "subject": world.order})
-    assert order is not None
-    assert event is not None
-    paid_at = {"$set": {"history.$[one].at": clock.now() - KEPT_FOR - older_by}}
-    await world.database.orders.update_one({"_id": world.order}, paid_at, array_filters=[{"one.kind": "paid"}])
-    await world.database.outbox_events.delete_one({"_id": event["_id"]})
-
-    # when
-    try:
-        verdict = await audit(world.system, patience=0)
-    finally:
-        await world.database.outbox_events.insert_one(event)
-        await world.database.orders.replace_one({"_id": world.order}, order)
-
-    # then
-    assert names(verdict) == {("LETTERS", world.order, one) for one in fault}
 
 
 async def test_a_finding_has_to_last(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
