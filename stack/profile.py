@@ -171,7 +171,7 @@ def default_profile(*, port: int | None = None, replicas: int | None = None) -> 
 def throwaway_profile(name: str, *, replicas: int = 3, folder: Path | None = None, first_port: int = 18080) -> Profile:
     """A system beside the others, for tests and measurements: its own folder, and ports that were free just now.
 
-    It starts empty: a replica set's configuration, which is kept with its data, names the ports of the run that made it.
+    It starts empty: a replica set's configuration is kept with its data, and names the ports of the run that made it.
     """
     port = _free_ports(first_port)
     return Profile(

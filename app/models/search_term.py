@@ -73,6 +73,11 @@ class SearchTerm(Document):
         return [(row["_id"], row["df"], row["added_at"]) async for row in cursor]
 
     @classmethod
+    async def count_added_since(cls, moment: datetime) -> int:
+        """Return how many rows `added_since` would: a look at the index alone."""
+        return await cls.get_pymongo_collection().count_documents({"added_at": {"$gte": moment}}, hint="added_at_1")
+
+    @classmethod
     async def counted(cls) -> tuple[int, datetime | None]:
         """Return how many books the last count met, and when that was."""
         row = await cls.get_pymongo_collection().find_one({"_id": WHOLE})

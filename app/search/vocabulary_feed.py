@@ -8,6 +8,7 @@ from typing import Final
 from pymongo.errors import PyMongoError
 
 from app import clock
+from app.cache.flights import Flights
 from app.models.search_term import WHOLE, SearchTerm
 from app.search.vocabulary import Vocabulary
 
@@ -17,7 +18,7 @@ MAX_WORDS: Final = 400_000
 """Of a larger vocabulary the rarest words are found as typed, but nothing is corrected to them: some 35 MB."""
 
 FRESH_SECONDS: Final = 1.0
-"""A process that is searched asks for new words as often as this."""
+"""A process that is searched reads the last words as often as this, and at once when there are others."""
 
 _PATIENCE_SECONDS: Final = 0.25
 _OVERLAP: Final = timedelta(seconds=15)
@@ -25,7 +26,10 @@ _OVERLAP: Final = timedelta(seconds=15)
 
 
 class VocabularyFeed:
-    """The vocabulary as of at most a second before a search; an idle process asks nothing."""
+    """The vocabulary with every word that was committed before it was asked for; an idle process asks nothing.
+
+    Words that a count found, or let go, are known within a second: they change what is corrected, not what is found.
+    """
 
     def __init__(self) -> None:
         """Hold nothing yet."""
@@ -35,11 +39,14 @@ class VocabularyFeed:
         self._checked = 0.0
         self._seen = datetime.min.replace(tzinfo=UTC)
         self._counted: datetime | None = None
+        self._read_from = self._seen
+        self._read = 0
+        self._looks: Flights[None] = Flights()
 
     async def current(self) -> Vocabulary:
-        """Return the snapshot, not older than `FRESH_SECONDS` where the newer one comes quickly.
+        """Return the snapshot.
 
-        A large vocabulary takes seconds to load: then the one before answers meanwhile.
+        A large vocabulary takes seconds to load anew, after a count: then the one before answers meanwhile.
 
         Raises:
             PyMongoError: there is no snapshot yet, and no database to take it from.
@@ -47,10 +54,8 @@ class VocabularyFeed:
         if self._words is None:
             async with self._loading:
                 return self._words or await self._load()
-        due = clock.monotonic() - self._checked >= FRESH_SECONDS
-        if due and (self._freshening is None or self._freshening.done()):
-            self._checked = clock.monotonic()
-            self._freshening = asyncio.create_task(self._freshen())
+        # A new book's words belong to the next answer, which may be kept: a look that began earlier won't do.
+        await self._looks.join("news", self._look)
         if self._freshening is not None and not self._freshening.done():
             await asyncio.wait([self._freshening], timeout=_PATIENCE_SECONDS)
         return self._words
@@ -79,17 +84,32 @@ class VocabularyFeed:
             frequencies.update(batch)
         self._words = Vocabulary(frequencies, books=books, in_order=list(frequencies))
         self._seen = now
+        self._read_from, self._read = now - _OVERLAP, 0
         self._checked = clock.monotonic()
         return self._words
 
-    async def _freshen(self) -> None:
-        begun = clock.now()
+    async def _look(self) -> None:
+        due = clock.monotonic() - self._checked >= FRESH_SECONDS
         try:
-            added = await SearchTerm.added_since(self._seen - _OVERLAP)
-            if any(word == WHOLE and moment != self._counted for word, _, moment in added):
-                await self._load()
-            elif self._words is not None:
-                self._words.add({word: df for word, df, _ in added if word != WHOLE})
-                self._seen = begun
+            if due or await SearchTerm.count_added_since(self._read_from) != self._read:
+                await self._freshen()
+        except PyMongoError as error:
+            log.warning("The vocabulary is as it was a while ago", exc_info=error)
+
+    async def _freshen(self) -> None:
+        self._checked, begun = clock.monotonic(), clock.now()
+        since = self._seen - _OVERLAP
+        added = await SearchTerm.added_since(since)
+        if any(word == WHOLE and moment != self._counted for word, _, moment in added):
+            if self._freshening is None or self._freshening.done():
+                self._freshening = asyncio.create_task(self._load_again())
+        elif self._words is not None:
+            self._words.add({word: df for word, df, _ in added if word != WHOLE})
+            self._seen = begun
+            self._read_from, self._read = since, len(added)
+
+    async def _load_again(self) -> None:
+        try:
+            await self._load()
         except PyMongoError as error:
             log.warning("The vocabulary is as it was a while ago", exc_info=error)

@@ -3,11 +3,13 @@
 import secrets
 from datetime import datetime, timedelta
 
+import httpx
 import pytest
 
 from app import clock
 from app.models.search_term import SearchTerm
 from app.search.vocabulary_feed import VocabularyFeed
+from tests.factories.books import API, a_book
 
 
 class Hand:
@@ -59,3 +61,30 @@ async def test_words_of_an_import_are_not_read_again_for_ever(
     seen = [word in words for words in read]
     assert seen[0]  # for some seconds: its transaction may have taken long
     assert not any(seen[20:])
+
+
+async def test_a_word_is_known_as_soon_as_it_is_committed(fresh_vocabulary: VocabularyFeed) -> None:
+    # given: a process that has just looked
+    await fresh_vocabulary.current()
+    words = [f"w{secrets.token_hex(8)}" for _ in range(5)]
+
+    for word in words:
+        # when
+        await SearchTerm.get_pymongo_collection().insert_one({"_id": word, "df": 1, "added_at": clock.now()})
+
+        # then
+        assert word in await fresh_vocabulary.current()
+
+
+async def test_a_book_is_found_at_once_by_a_beginning_that_other_words_have_too(
+    staff: httpx.AsyncClient, client: httpx.AsyncClient
+) -> None:
+    stem = f"zar{secrets.token_hex(4)}"
+    found = []
+    for ending in ("a", "b", "c"):
+        book = await a_book(staff, title=f"Tales of {stem}{ending}")
+        searched = (await client.get(f"{API}/books/search?q={stem}")).json()
+        suggested = (await client.get(f"{API}/books/suggest?q={stem}")).json()
+        found.append((book["id"] in {one["id"] for one in searched["data"]}, book["title"] in str(suggested)))
+
+    assert found == [(True, True)] * 3
