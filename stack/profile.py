@@ -19,6 +19,9 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 # sun_path holds 107 characters, and HAProxy binds under a longer temporary name first.
 _LONGEST_SOCKET_FOLDER = 70
 
+_LANES = 40
+_LANE_WIDTH = 20
+
 SUPERVISOR_LOG = "supervisor.log"
 KINDS = ("mongod", "redis", "api", "celery", "haproxy", "localstripe", "smtp")
 
@@ -173,7 +176,8 @@ def throwaway_profile(name: str, *, replicas: int = 3, folder: Path | None = Non
 
     It starts empty: a replica set's configuration is kept with its data, and names the ports of the run that made it.
     """
-    port = _free_ports(first_port)
+    # Who starts at the same moment as another begins to look elsewhere: between looking and listening lie seconds.
+    port = _free_ports(first_port + _LANE_WIDTH * (os.getpid() % _LANES))
     return Profile(
         name=name,
         folder=folder or state_folder() / name,

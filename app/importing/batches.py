@@ -109,6 +109,9 @@ class BatchWriter:
             try:
                 plan = await self._plan(facts, done)
                 if self._dry_run or not (plan.books or plan.updates):
+                    if done:
+                        # Committed by an earlier try, whose answer was lost.
+                        await self._after_commit([verdict.book_id for verdict in done.values() if verdict.book_id])
                     return plan.verdicts
                 done |= {
                     record.source: verdict

@@ -17,26 +17,32 @@ router = APIRouter(prefix="/admin", tags=["admin"])
 
 @router.get("/books", response_model=Page[AdminBookView], responses=STAFF_READ | problems(400))
 async def list_all_books(
-    request: Request, query: Annotated[AdminBookQuery, Query()], pages: Pages, staff: Staff
+    request: Request, shop: Shop, query: Annotated[AdminBookQuery, Query()], pages: Pages, staff: Staff
 ) -> Response:
     """List books with their stock, archived ones too, narrowed by the same filters as for everybody."""
-    return private(request, await supervising.list_all_books(query, sort=query.sort, page=pages(query)))
+    return private(
+        request,
+        await shop.database.fresh(lambda: supervising.list_all_books(query, sort=query.sort, page=pages(query))),
+    )
 
 
 @router.get("/products", response_model=Page[AdminBookView], responses=STAFF_READ | problems(400))
 async def list_all_products(
-    request: Request, query: Annotated[AdminBookQuery, Query()], pages: Pages, staff: Staff
+    request: Request, shop: Shop, query: Annotated[AdminBookQuery, Query()], pages: Pages, staff: Staff
 ) -> Response:
     """List books under the name that older clients know them by; the same as `/admin/books`."""
-    return private(request, await supervising.list_all_books(query, sort=query.sort, page=pages(query)))
+    return private(
+        request,
+        await shop.database.fresh(lambda: supervising.list_all_books(query, sort=query.sort, page=pages(query))),
+    )
 
 
 @router.get("/users", response_model=Page[AdminUserView], responses=STAFF_READ | problems(400))
 async def list_all_users(
-    request: Request, query: Annotated[AdminUserQuery, Query()], pages: Pages, admin: Admin
+    request: Request, shop: Shop, query: Annotated[AdminUserQuery, Query()], pages: Pages, admin: Admin
 ) -> Response:
     """List the users, the newest first."""
-    return private(request, await staffing.list_users(query, page=pages(query)))
+    return private(request, await shop.database.fresh(lambda: staffing.list_users(query, page=pages(query))))
 
 
 @router.patch("/users/{user_id}", response_model=AdminUserView, responses=STAFF_WRITE | problems(404, 409))

@@ -55,9 +55,9 @@ async def create_book(body: BookInput, shop: Shop, staff: Staff, key: Idempotenc
 
 
 @router.post("/books/batch-get", response_model=BatchView, responses=problems(413, 415, 422))
-async def get_books(body: BatchGet, request: Request) -> Response:
+async def get_books(body: BatchGet, request: Request, shop: Shop) -> Response:
     """Get up to 100 books at once, in the order of the ids."""
-    return private(request, await browsing.get_books(body.ids))
+    return private(request, await shop.database.fresh(lambda: browsing.get_books(body.ids)))
 
 
 @router.get("/books/{book_id}", response_model=BookView, responses=READ | problems(410))

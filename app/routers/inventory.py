@@ -18,16 +18,16 @@ router = APIRouter(prefix="/inventory", tags=["inventory"])
 
 @router.get("/low-stock", response_model=Page[InventoryView], responses=STAFF_READ | problems(400))
 async def list_low_stock(
-    request: Request, query: Annotated[ListQuery, Query()], pages: Pages, staff: Staff
+    request: Request, shop: Shop, query: Annotated[ListQuery, Query()], pages: Pages, staff: Staff
 ) -> Response:
     """List the stocks at or below their threshold, the emptiest first."""
-    return private(request, await stocktaking.list_low_stock(page=pages(query)))
+    return private(request, await shop.database.fresh(lambda: stocktaking.list_low_stock(page=pages(query))))
 
 
 @router.get("/{book_id}", response_model=InventoryView, responses=STAFF_READ | problems(404))
-async def get_inventory(book_id: str, request: Request, staff: Staff) -> Response:
+async def get_inventory(book_id: str, request: Request, shop: Shop, staff: Staff) -> Response:
     """Get the exact stock of a book."""
-    return private(request, await stocktaking.get_inventory(book_id))
+    return private(request, await shop.database.fresh(lambda: stocktaking.get_inventory(book_id)))
 
 
 @router.patch("/{book_id}", response_model=InventoryView, responses=STAFF_WRITE | problems(404, 409))
@@ -40,7 +40,7 @@ async def change_stock(book_id: str, body: InventoryChange, shop: Shop, staff: S
 
 @router.get("/{book_id}/movements", response_model=Page[MovementView], responses=STAFF_READ | problems(400, 404))
 async def list_movements(
-    book_id: str, request: Request, query: Annotated[ListQuery, Query()], pages: Pages, staff: Staff
+    book_id: str, request: Request, shop: Shop, query: Annotated[ListQuery, Query()], pages: Pages, staff: Staff
 ) -> Response:
     """List what happened to a book's stock, the newest first."""
-    return private(request, await stocktaking.list_movements(book_id, page=pages(query)))
+    return private(request, await shop.database.fresh(lambda: stocktaking.list_movements(book_id, page=pages(query))))

@@ -38,16 +38,16 @@ def _shown(key: IdempotencyKey) -> Once[UserView]:
 
 @router.get("", response_model=Page[AdminUserView], responses=STAFF_READ | problems(400))
 async def list_users(
-    request: Request, query: Annotated[AdminUserQuery, Query()], pages: Pages, admin: Admin
+    request: Request, shop: Shop, query: Annotated[AdminUserQuery, Query()], pages: Pages, admin: Admin
 ) -> Response:
     """List the users, the newest first; for administrators, as `/admin/users`."""
-    return private(request, await staffing.list_users(query, page=pages(query)))
+    return private(request, await shop.database.fresh(lambda: staffing.list_users(query, page=pages(query))))
 
 
 @router.get("/me", response_model=UserView, responses=_READ)
-async def get_me(request: Request, user: CurrentUser) -> Response:
+async def get_me(request: Request, shop: Shop, user: CurrentUser) -> Response:
     """Get your own profile."""
-    return private(request, await profiles.get_user(user.user_id, asked_by=user))
+    return private(request, await shop.database.fresh(lambda: profiles.get_user(user.user_id, asked_by=user)))
 
 
 @router.put("/me", response_model=UserView, responses=_WRITE | problems(409))
@@ -90,9 +90,9 @@ async def change_password(
 
 
 @router.get("/me/sessions", response_model=Listing[SessionView], responses=_READ)
-async def list_sessions(request: Request, user: CurrentUser) -> Response:
+async def list_sessions(request: Request, shop: Shop, user: CurrentUser) -> Response:
     """List your sessions that live, the newest first."""
-    return private(request, await sessions.list_sessions(user))
+    return private(request, await shop.database.fresh(lambda: sessions.list_sessions(user)))
 
 
 @router.delete("/me/sessions/{session_id}", status_code=204, responses=_WRITE | problems(404))
@@ -102,9 +102,9 @@ async def end_session(session_id: str, shop: Shop, user: CurrentUser, key: Idemp
 
 
 @router.get("/me/addresses", response_model=Listing[AddressView], responses=_READ)
-async def list_addresses(request: Request, user: CurrentUser) -> Response:
+async def list_addresses(request: Request, shop: Shop, user: CurrentUser) -> Response:
     """List your addresses, the newest first."""
-    return private(request, await addresses.list_addresses(user.user_id))
+    return private(request, await shop.database.fresh(lambda: addresses.list_addresses(user.user_id)))
 
 
 @router.post(
@@ -119,9 +119,9 @@ async def add_address(body: Address, shop: Shop, user: CurrentUser, key: Idempot
 
 
 @router.get("/me/addresses/{address_id}", response_model=AddressView, responses=_READ | problems(404))
-async def get_address(address_id: str, request: Request, user: CurrentUser) -> Response:
+async def get_address(address_id: str, request: Request, shop: Shop, user: CurrentUser) -> Response:
     """Get one of your addresses."""
-    return private(request, await addresses.get_address(user.user_id, address_id))
+    return private(request, await shop.database.fresh(lambda: addresses.get_address(user.user_id, address_id)))
 
 
 @router.put("/me/addresses/{address_id}", response_model=AddressView, responses=_WRITE | problems(404))
@@ -141,9 +141,9 @@ async def remove_address(address_id: str, shop: Shop, user: CurrentUser, key: Id
 
 
 @router.get("/{user_id}", response_model=UserView, responses=STAFF_READ | problems(404))
-async def get_user(user_id: str, request: Request, user: CurrentUser) -> Response:
+async def get_user(user_id: str, request: Request, shop: Shop, user: CurrentUser) -> Response:
     """Get a user: yourself, or, as administrator, anybody."""
-    return private(request, await profiles.get_user(user_id, asked_by=user))
+    return private(request, await shop.database.fresh(lambda: profiles.get_user(user_id, asked_by=user)))
 
 
 @router.patch(
