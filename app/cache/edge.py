@@ -14,9 +14,6 @@ _PATIENCE_SECONDS: Final = 0.5
 _SETTLE_SECONDS: Final = 3
 """A worker of HAProxy keeps nothing for so long after its start: HAPROXY_SETTLE_SECONDS."""
 
-_SETTLED_WITHIN_SECONDS: Final = 2 * _SETTLE_SECONDS
-"""One that starts over and over isn't waited for."""
-
 
 class Edge:
     """The runtime socket of one HAProxy: a path, or host:port."""
@@ -29,19 +26,17 @@ class Edge:
     async def renew(self, names: Names) -> bool:
         """Give the names fresh generations; tell whether HAProxy confirmed every one.
 
-        While a reload hands over from one worker to the next, says it again until the new one alone answers, for 6 s at
-        most.
+        While a reload hands over from one worker to the next, says it again until the new one alone answers.
         """
         if not self._breaker.lets_through:
             return False
         try:
-            async with asyncio.timeout(_SETTLED_WITHIN_SECONDS):
-                while True:
-                    async with asyncio.timeout(_PATIENCE_SECONDS):
-                        confirmed, settled = await self._say(names)
-                    if settled or not confirmed:
-                        break
-                    await asyncio.sleep(_PATIENCE_SECONDS)
+            while True:
+                async with asyncio.timeout(_PATIENCE_SECONDS):
+                    confirmed, settled = await self._say(names)
+                if settled or not confirmed:
+                    break
+                await asyncio.sleep(_PATIENCE_SECONDS)
         except (OSError, TimeoutError):
             self._breaker.failed()
             return False

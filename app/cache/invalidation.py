@@ -28,8 +28,6 @@ EDGE_LEASE: Final = timedelta(seconds=EDGE_MAX_AGE_SECONDS + 2)
 CLOCK_ERROR: Final = timedelta(milliseconds=250)
 """By how much the clocks of the replicas, of Redis and of the watcher may differ."""
 
-_SAID_AGAIN_SECONDS: Final = 0.3
-
 INVALIDATIONS: Final = Counter("bookstore_cache_invalidations_total", "Names invalidated", ["cause"])
 WAITED: Final = Histogram(
     "bookstore_cache_writer_wait_seconds",
@@ -45,7 +43,6 @@ class Invalidator:
         """Take the two levels of the cache."""
         self._shared = shared
         self._edges = edges
-        self._unconfirmed: dict[str, float] = {}
 
     @classmethod
     def of(cls, settings: Settings, shared: SharedStore) -> "Invalidator":
@@ -65,49 +62,24 @@ class Invalidator:
         started = clock.monotonic()
         told = together(names)
         INVALIDATIONS.labels(cause).inc(len(told))
-        try:
-            forgotten = await self._shared.forget(told)
-            if not forgotten:
-                await self._outlast_shared()
-            confirmed = all(await self._tell_edges(told)) or await self._outlast_edges(told)
-            if commit and forgotten and confirmed:
-                await self._shared.note_told(commit, told)
-        finally:
-            # Also where the request's deadline cuts it: those are the longest.
-            WAITED.observe(clock.monotonic() - started)
+        forgotten = await self._shared.forget(told)
+        if not forgotten:
+            await self._outlast_shared()
+        confirmed = all(await self._tell_edges(told))
+        if not confirmed:
+            logger.warning("an edge did not confirm; waiting for its answers to run out")
+            await asyncio.sleep(EDGE_LEASE.total_seconds())
+        if commit and forgotten and confirmed:
+            await self._shared.note_told(commit, told)
+        WAITED.observe(clock.monotonic() - started)
 
     async def tell(self, names: Names, *, cause: str) -> bool:
-        """Tell both levels without waiting anybody out; return whether Redis confirmed.
-
-        What an edge didn't confirm is said again by `tell_again`.
-        """
+        """Tell both levels without waiting anybody out; return whether Redis confirmed."""
         told = together(names)
         INVALIDATIONS.labels(cause).inc(len(told))
         confirmed = await self._shared.forget(told)
-        if not all(await self._tell_edges(told)):
-            self._unconfirmed |= dict.fromkeys(told, clock.monotonic() + EDGE_LEASE.total_seconds())
+        await self._tell_edges(told)
         return confirmed
-
-    async def tell_again(self) -> None:
-        """Tell the edges what one of them didn't confirm, as long as it may still have answers from before."""
-        now = clock.monotonic()
-        self._unconfirmed = {name: until for name, until in self._unconfirmed.items() if until > now}
-        said = dict(self._unconfirmed)
-        if said and all(await self._tell_edges(frozenset(said))):
-            self._unconfirmed = {name: at for name, at in self._unconfirmed.items() if said.get(name) != at}
-
-    async def _outlast_edges(self, names: Names) -> bool:
-        """Wait until the edges' answers have run out, or until all have confirmed after all; tell whether they have."""
-        logger.warning("an edge did not confirm; waiting until it does, or its answers have run out")
-        try:
-            async with asyncio.timeout(EDGE_LEASE.total_seconds()):
-                confirmed = False
-                while not confirmed:
-                    await asyncio.sleep(_SAID_AGAIN_SECONDS)
-                    confirmed = all(await self._tell_edges(names))
-        except TimeoutError:
-            return False
-        return True
 
     async def _tell_edges(self, names: Names) -> list[bool]:
         kept_there = at_edges(names)

@@ -16,7 +16,6 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from bson.codec_options import DatetimeConversion
 from prometheus_client import Counter, Gauge
 from pymongo.asynchronous.change_stream import AsyncChangeStream
 from pymongo.asynchronous.database import AsyncDatabase
@@ -79,10 +78,6 @@ BELIEVED: Final = Gauge(
 )
 
 
-class _StreamEnded(Exception):
-    """MongoDB has nothing more to tell in this stream."""
-
-
 class Watcher:
     """The task that every replica runs; the one that holds the row watches."""
 
@@ -104,11 +99,8 @@ class Watcher:
             try:
                 if await self._hold():
                     await self._watch()
-            except* (PyMongoError, _StreamEnded) as errors:
+            except* PyMongoError as errors:
                 logger.info("the watcher starts over", extra={"error": str(errors.exceptions[0])[:200]})
-            except* Exception:
-                # Nobody else would notice that nobody watches.
-                logger.exception("the watcher failed, and starts over")
             finally:
                 BELIEVED.set(0)
             await asyncio.sleep(_ROUND)
@@ -119,11 +111,7 @@ class Watcher:
 
     async def _watch(self) -> None:
         pipeline: list[dict[str, Any]] = [{"$match": _WATCHED}, {"$project": _NEEDED}]
-        # Whatever somebody writes from outside can be read: a date far away, say, or half a character.
-        lenient = self._database.codec_options.with_options(
-            datetime_conversion=DatetimeConversion.DATETIME_AUTO, unicode_decode_error_handler="replace"
-        )
-        async with await self._database.with_options(codec_options=lenient).watch(
+        async with await self._database.watch(
             pipeline, full_document="updateLookup", max_await_time_ms=int(_ROUND * 1000)
         ) as stream:
             # What happened before the stream was opened is unknown: start with everything forgotten.
@@ -153,7 +141,6 @@ class Watcher:
             except PyMongoError as error:
                 # The stream outlives an election, and so do we; without marks nobody believes Redis for long.
                 logger.info("no mark written", extra={"error": str(error)[:200]})
-            await self._invalidator.tell_again()
             await asyncio.sleep(_ROUND)
 
     async def _make_up(self) -> None:
@@ -209,7 +196,6 @@ class Watcher:
 async def _read(stream: AsyncChangeStream[dict[str, Any]], events: asyncio.Queue[dict[str, Any]]) -> None:
     async for event in stream:
         await events.put(event)
-    raise _StreamEnded("the change stream has ended: what it follows was dropped")
 
 
 def mark_of(event: Mapping[str, Any]) -> str | None:

@@ -5,7 +5,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from bson.datetime_ms import DatetimeMS
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from app import clock
@@ -15,7 +14,7 @@ from app.cache.edge import Edge
 from app.cache.invalidation import GRANT, Invalidator
 from app.cache.shared import SharedStore
 from app.cache.tags import BOOKS, CATEGORIES, EVERYTHING, SEARCH, SUGGEST
-from app.cache.watcher import Watcher, _read, _StreamEnded, mark_of, touched_by
+from app.cache.watcher import Watcher, mark_of, touched_by
 from app.database import Database
 from app.idempotency import Attempt
 from app.lifespan import Resources
@@ -122,28 +121,6 @@ async def test_a_write_from_outside_is_shown_within_a_second(watched: tuple[Shar
 
     for name in ("bk_1", "9780441478125", BOOKS):
         await _until(lambda name=name: _gone(store, name))  # type: ignore[misc]  # a lambda with its loop's value
-
-
-async def test_a_date_that_python_does_not_know_is_watched_like_any_other(
-    watched: tuple[SharedStore, Database],
-) -> None:
-    store, database = watched
-    await database.database["books"].insert_one({"_id": "bk_1"})
-    await _until(lambda: _believed(store))
-    await _fill(store, "bk_1", b"10")
-
-    year_10000 = DatetimeMS(253_402_300_800_000)
-    await database.database["books"].update_one({"_id": "bk_1"}, {"$set": {"arrives": year_10000}})
-
-    await _until(lambda: _gone(store, "bk_1"))
-
-
-async def test_a_stream_that_ended_is_not_taken_for_one_without_news(shop: Resources) -> None:
-    stream = await shop.database.database["books"].watch()
-    await stream.close()
-
-    with pytest.raises(_StreamEnded):
-        await _read(stream, asyncio.Queue())
 
 
 async def _gone(store: SharedStore, name: str) -> bool:
