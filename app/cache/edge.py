@@ -14,6 +14,9 @@ _PATIENCE_SECONDS: Final = 0.5
 _SETTLE_SECONDS: Final = 3
 """A worker of HAProxy keeps nothing for so long after its start: HAPROXY_SETTLE_SECONDS."""
 
+_HANDOVER_SECONDS: Final = _SETTLE_SECONDS + 2
+"""A reload is over by then; where workers come and go for longer, none of them confirms anything."""
+
 
 class Edge:
     """The runtime socket of one HAProxy: a path, or host:port."""
@@ -31,12 +34,13 @@ class Edge:
         if not self._breaker.lets_through:
             return False
         try:
-            while True:
-                async with asyncio.timeout(_PATIENCE_SECONDS):
-                    confirmed, settled = await self._say(names)
-                if settled or not confirmed:
-                    break
-                await asyncio.sleep(_PATIENCE_SECONDS)
+            async with asyncio.timeout(_HANDOVER_SECONDS):
+                while True:
+                    async with asyncio.timeout(_PATIENCE_SECONDS):
+                        confirmed, settled = await self._say(names)
+                    if settled or not confirmed:
+                        break
+                    await asyncio.sleep(_PATIENCE_SECONDS)
         except (OSError, TimeoutError):
             self._breaker.failed()
             return False
