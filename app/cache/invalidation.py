@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
@@ -25,6 +26,8 @@ EDGE_MAX_AGE_SECONDS: Final = 4
 EDGE_LEASE: Final = timedelta(seconds=EDGE_MAX_AGE_SECONDS + 2)
 """How long HAProxy may give an answer away after it was begun: a second to make it, and it counts whole seconds."""
 
+_AGAIN_SECONDS: Final = 0.3
+
 CLOCK_ERROR: Final = timedelta(milliseconds=250)
 """By how much the clocks of the replicas, of Redis and of the watcher may differ."""
 
@@ -34,6 +37,14 @@ WAITED: Final = Histogram(
     "How long a writer waited between its commit and its answer",
     buckets=(0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 2, 5, 10),
 )
+
+
+@dataclass(frozen=True)
+class Told:
+    """Which level confirmed: Redis, and all of the edges."""
+
+    shared: bool
+    edges: bool
 
 
 class Invalidator:
@@ -60,30 +71,49 @@ class Invalidator:
         if not names:
             return
         started = clock.monotonic()
-        told = together(names)
+        try:
+            await self._touch(together(names), cause, commit)
+        finally:
+            # The longest waits are those that the request's deadline cuts off.
+            WAITED.observe(clock.monotonic() - started)
+
+    async def _touch(self, told: Names, cause: str, commit: Commit | None) -> None:
         INVALIDATIONS.labels(cause).inc(len(told))
         forgotten = await self._shared.forget(told)
         if not forgotten:
             await self._outlast_shared()
-        confirmed = all(await self._tell_edges(told))
-        if not confirmed:
-            logger.warning("an edge did not confirm; waiting for its answers to run out")
-            await asyncio.sleep(EDGE_LEASE.total_seconds())
+        confirmed = await self.outlast_edges(told)
         if commit and forgotten and confirmed:
             await self._shared.note_told(commit, told)
-        WAITED.observe(clock.monotonic() - started)
 
-    async def tell(self, names: Names, *, cause: str) -> bool:
-        """Tell both levels without waiting anybody out; return whether Redis confirmed."""
+    async def tell(self, names: Names, *, cause: str) -> Told:
+        """Tell both levels without waiting anybody out."""
         told = together(names)
         INVALIDATIONS.labels(cause).inc(len(told))
-        confirmed = await self._shared.forget(told)
-        await self._tell_edges(told)
-        return confirmed
+        shared = await self._shared.forget(told)
+        return Told(shared=shared, edges=not await self._unconfirmed(self._edges, at_edges(told)))
 
-    async def _tell_edges(self, names: Names) -> list[bool]:
-        kept_there = at_edges(names)
-        return await asyncio.gather(*(edge.renew(kept_there) for edge in self._edges if kept_there))
+    async def outlast_edges(self, names: Names) -> bool:
+        """Tell the edges again and again until each confirmed, or until what it holds has run out.
+
+        Return whether all confirmed.
+        """
+        kept_there, edges = at_edges(together(names)), self._edges
+        try:
+            async with asyncio.timeout(EDGE_LEASE.total_seconds()):
+                while edges := await self._unconfirmed(edges, kept_there):
+                    logger.warning("an edge did not confirm; telling it again until its answers have run out")
+                    await asyncio.sleep(_AGAIN_SECONDS)
+        except TimeoutError:
+            return False
+        return True
+
+    @staticmethod
+    async def _unconfirmed(edges: Sequence[Edge], names: Names) -> Sequence[Edge]:
+        if not names:
+            return ()
+        confirmed = await asyncio.gather(*(edge.renew(names) for edge in edges))
+        return [edge for edge, done in zip(edges, confirmed, strict=True) if not done]
 
     async def _outlast_shared(self) -> None:
         # The watcher promises in MongoDB, before it lets anybody believe Redis, for how long; and it makes no further

@@ -78,6 +78,10 @@ BELIEVED: Final = Gauge(
 )
 
 
+class StreamEndedError(Exception):
+    """The server closed the change stream: what it watched was dropped. Whoever holds on sees nothing more."""
+
+
 class Watcher:
     """The task that every replica runs; the one that holds the row watches."""
 
@@ -92,6 +96,7 @@ class Watcher:
         self._sent: dict[str, datetime] = {}
         self._missed = 0
         self._made_up_for = 0
+        self._owed: Names = frozenset()
 
     async def run(self) -> None:
         """Watch for as long as the replica lives; every failure is tried again."""
@@ -99,8 +104,10 @@ class Watcher:
             try:
                 if await self._hold():
                     await self._watch()
-            except* PyMongoError as errors:
-                logger.info("the watcher starts over", extra={"error": str(errors.exceptions[0])[:200]})
+            # Not the driver's errors alone: an event that can't be decoded raises bson's. The next round begins after
+            # it, and with everything forgotten. A replica whose watcher is gone would never watch again.
+            except* Exception as errors:  # noqa: BLE001  logged, and tried again
+                logger.warning("the watcher starts over", extra={"error": repr(errors.exceptions[0])[:200]})
             finally:
                 BELIEVED.set(0)
             await asyncio.sleep(_ROUND)
@@ -121,8 +128,10 @@ class Watcher:
             async with asyncio.TaskGroup() as tasks:
                 reading = tasks.create_task(_read(stream, events))
                 handling = tasks.create_task(self._handle(events, tasks))
+                reminding = tasks.create_task(self._remind())
                 await self._mark()
                 reading.cancel()
+                reminding.cancel()
                 handling.cancel()
             logger.info("somebody else watches now")
 
@@ -145,7 +154,7 @@ class Watcher:
 
     async def _make_up(self) -> None:
         missed = self._missed
-        if await self._invalidator.tell(frozenset({EVERYTHING}), cause="made_up"):
+        if await self._tell(frozenset({EVERYTHING}), cause="made_up"):
             self._made_up_for = missed
 
     async def _handle(self, events: asyncio.Queue[dict[str, Any]], tasks: asyncio.TaskGroup) -> None:
@@ -154,12 +163,26 @@ class Watcher:
             while not events.empty() and len(batch) < _BATCH:
                 batch.append(events.get_nowait())
             names = await self._untold(batch)
-            if names and not await self._invalidator.tell(names, cause="change_stream"):
+            if names and not await self._tell(names, cause="change_stream"):
                 self._missed += 1
             if any(event["ns"]["coll"] == WORDS for event in batch):
                 tasks.create_task(self._when_words_are_known())
             for event in batch:
                 await self._believe(mark_of(event))
+
+    async def _tell(self, names: Names, *, cause: str) -> bool:
+        """Return whether Redis confirmed; an edge that didn't is told again, which nobody need wait for."""
+        told = await self._invalidator.tell(names, cause=cause)
+        if not told.edges:
+            self._owed |= names
+        return told.shared
+
+    async def _remind(self) -> None:
+        while True:
+            names, self._owed = self._owed, frozenset()
+            if names:
+                await self._invalidator.outlast_edges(names)
+            await asyncio.sleep(_ROUND)
 
     async def _untold(self, batch: Sequence[Mapping[str, Any]]) -> Names:
         """Return what the events touch, without what their own writers have told everybody already."""
@@ -180,7 +203,7 @@ class Watcher:
     async def _when_words_are_known(self) -> None:
         # Until every replica has the new words, searches are still answered, and kept, by the old ones.
         await asyncio.sleep(FRESH_SECONDS + 0.5)
-        if not await self._invalidator.tell(frozenset({SEARCH, SUGGEST}), cause="vocabulary"):
+        if not await self._tell(frozenset({SEARCH, SUGGEST}), cause="vocabulary"):
             self._missed += 1
 
     async def _believe(self, mark: str | None) -> None:
@@ -196,6 +219,7 @@ class Watcher:
 async def _read(stream: AsyncChangeStream[dict[str, Any]], events: asyncio.Queue[dict[str, Any]]) -> None:
     async for event in stream:
         await events.put(event)
+    raise StreamEndedError
 
 
 def mark_of(event: Mapping[str, Any]) -> str | None:

@@ -1,6 +1,3 @@
-import asyncio
-import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
@@ -14,12 +11,12 @@ from app.cache.edge import Edge
 from app.cache.invalidation import GRANT, Invalidator
 from app.cache.shared import SharedStore
 from app.cache.tags import BOOKS, CATEGORIES, EVERYTHING, SEARCH, SUGGEST
-from app.cache.watcher import Watcher, mark_of, touched_by
+from app.cache.watcher import mark_of, touched_by
 from app.database import Database
 from app.idempotency import Attempt
-from app.lifespan import Resources
 from app.models.cache_grant import CacheGrant
 from tests.factories.own_redis import OwnRedis
+from tests.factories.watching import believed, fill, gone, seen_everything, until
 
 LISTS = {BOOKS, SEARCH, SUGGEST, CATEGORIES}
 OWN = {"bk_1", "9780441478125", "0441478123"}
@@ -68,63 +65,18 @@ def test_a_mark_is_read_from_the_change_itself_and_not_from_what_the_row_is_now(
     assert mark_of(event) == "this one"
 
 
-@pytest.fixture
-async def watched(own_redis: OwnRedis, shop: Resources) -> AsyncIterator[tuple[SharedStore, Database]]:
-    """A store with a watcher of its own over the tests' database; the application's own watcher makes room."""
-    store = SharedStore(own_redis.url)
-    watcher = Watcher(
-        name="tests-own",
-        database=shop.database.database,
-        shared=store,
-        invalidator=Invalidator(shared=store, edges=[]),
-    )
-    grants = shop.database.database["cache_grants"]
-    taken = {"holder": watcher._holder, "held_until": clock.now() + timedelta(seconds=30)}
-    await grants.update_one({"_id": "shared-cache"}, {"$set": taken}, upsert=True)
-    task = asyncio.create_task(watcher.run())
-    yield store, shop.database
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-    await grants.delete_many({})
-    await store.aclose()
-
-
-async def _until(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(60):
-        while not await condition():
-            await asyncio.sleep(0.02)
-
-
-async def _believed(store: SharedStore) -> bool:
-    look = await store.look("probe", "v")
-    if look.token is not None:
-        await store.fill("probe", "v", token=look.token, answer=b"")
-        look = await store.look("probe", "v")
-    return look.believed
-
-
-async def _fill(store: SharedStore, name: str, answer: bytes) -> None:
-    token = (await store.look(name, "v")).token
-    assert token is not None
-    assert await store.fill(name, "v", token=token, answer=answer)
-
-
 async def test_a_write_from_outside_is_shown_within_a_second(watched: tuple[SharedStore, Database]) -> None:
     store, database = watched
     await database.database["books"].insert_one({"_id": "bk_1", "isbn13": "9780441478125"})
-    await _until(lambda: _believed(store))
-    await _fill(store, "bk_1", b"10")
-    await _fill(store, "9780441478125", b"10")
-    await _fill(store, BOOKS, b"10")
+    await until(lambda: believed(store))
+    await fill(store, "bk_1", b"10")
+    await fill(store, "9780441478125", b"10")
+    await fill(store, BOOKS, b"10")
 
     await database.database["books"].update_one({"_id": "bk_1"}, {"$set": {"price": {"amount": 11}}})
 
     for name in ("bk_1", "9780441478125", BOOKS):
-        await _until(lambda name=name: _gone(store, name))  # type: ignore[misc]  # a lambda with its loop's value
-
-
-async def _gone(store: SharedStore, name: str) -> bool:
-    return (await store.look(name, "v")).answer is None
+        await until(lambda name=name: gone(store, name))  # type: ignore[misc]  # a lambda with its loop's value
 
 
 async def test_a_redis_that_hung_through_a_write_is_believed_only_when_all_is_made_up_for(
@@ -132,8 +84,8 @@ async def test_a_redis_that_hung_through_a_write_is_believed_only_when_all_is_ma
 ) -> None:
     store, database = watched
     await database.database["books"].insert_one({"_id": "bk_1"})
-    await _until(lambda: _believed(store))
-    await _fill(store, "bk_2", b"the old price")
+    await until(lambda: believed(store))
+    await fill(store, "bk_2", b"the old price")
 
     own_redis.hang()
     # A writer that can't reach Redis waits until nobody believes it, and then may answer.
@@ -145,10 +97,10 @@ async def test_a_redis_that_hung_through_a_write_is_believed_only_when_all_is_ma
     async def believed_again() -> bool:
         look = await store.look("bk_2", "v")
         seen.append((look.answer, look.believed))
-        return await _believed(store)
+        return await believed(store)
 
     await database.database["books"].update_one({"_id": "bk_1"}, {"$set": {"price": {"amount": 11}}})
-    await _until(believed_again)
+    await until(believed_again)
     assert (b"the old price", True) not in seen
 
 
@@ -156,7 +108,7 @@ async def test_without_redis_a_writer_waits_no_longer_than_the_last_grant(
     watched: tuple[SharedStore, Database], own_redis: OwnRedis
 ) -> None:
     store, database = watched
-    await _until(lambda: _believed(store))
+    await until(lambda: believed(store))
     await own_redis.kill()
     invalidator = Invalidator(shared=store, edges=[])
 
@@ -170,7 +122,7 @@ async def test_without_redis_a_writer_waits_no_longer_than_the_last_grant(
         return until is not None and clock.now() > until + GRANT
 
     assert first is not None
-    await _until(no_more_grants)
+    await until(no_more_grants)
     began = clock.monotonic()
     await invalidator.touch(frozenset({"bk_1"}))
     assert clock.monotonic() - began < GRANT.total_seconds()
@@ -191,31 +143,13 @@ async def _change(database: Database, price: int) -> Commit:
     return commit
 
 
-async def _seen_everything(store: SharedStore, database: Database) -> None:
-    """Return when the watcher is done with all that happened before."""
-    await database.database["books"].update_one({"_id": "bk_later"}, {"$set": {"n": secrets.token_hex(4)}}, upsert=True)
-    await _until(lambda: _gone(store, "bk_later"))
-
-
-@pytest.fixture
-async def prepared(watched: tuple[SharedStore, Database]) -> tuple[SharedStore, Database]:
-    """A store that is believed and holds answers, and a watcher that is done with what came before."""
-    store, database = watched
-    await database.database["books"].insert_many([{"_id": "bk_1"}, {"_id": "bk_later"}])
-    await _until(lambda: _believed(store))
-    await _fill(store, "bk_later", b"old")
-    await _seen_everything(store, database)
-    await _fill(store, "bk_later", b"old")
-    return store, database
-
-
 async def test_what_its_writer_told_everybody_is_not_invalidated_again(prepared: tuple[SharedStore, Database]) -> None:
     store, database = prepared
     commit = await _change(database, 10)
     await Invalidator(shared=store, edges=[]).touch(frozenset({"bk_1", BOOKS, SEARCH}), commit=commit)
 
-    await _fill(store, "bk_1", b"10")
-    await _seen_everything(store, database)
+    await fill(store, "bk_1", b"10")
+    await seen_everything(store, database)
 
     assert (await store.look("bk_1", "v")).answer == b"10"
 
@@ -238,11 +172,11 @@ async def test_a_session_that_tells_of_one_change_after_the_other_is_believed_of
 
 async def test_a_writer_that_died_after_its_commit_is_made_up_for(prepared: tuple[SharedStore, Database]) -> None:
     store, database = prepared
-    await _fill(store, "bk_1", b"9")
+    await fill(store, "bk_1", b"9")
 
     await _change(database, 10)
 
-    await _until(lambda: _gone(store, "bk_1"))
+    await until(lambda: gone(store, "bk_1"))
 
 
 async def test_a_writer_that_died_is_made_up_for_whatever_its_session_told_before(
@@ -251,29 +185,29 @@ async def test_a_writer_that_died_is_made_up_for_whatever_its_session_told_befor
     store, database = prepared
     told = await _change(database, 10)
     await Invalidator(shared=store, edges=[]).touch(frozenset({"bk_1", BOOKS, SEARCH}), commit=told)
-    await _fill(store, "bk_1", b"10")
+    await fill(store, "bk_1", b"10")
 
     silent = await _change(database, 11)
 
     assert silent.session == told.session  # sessions are used again: this is the case that matters
-    await _until(lambda: _gone(store, "bk_1"))
+    await until(lambda: gone(store, "bk_1"))
 
 
 async def test_what_a_writer_left_out_is_told_by_the_watcher(prepared: tuple[SharedStore, Database]) -> None:
     store, database = prepared
-    await _fill(store, SEARCH, b"9")
+    await fill(store, SEARCH, b"9")
     commit = await _change(database, 10)
 
     await Invalidator(shared=store, edges=[]).touch(frozenset({"bk_1", BOOKS}), commit=commit)
 
-    await _until(lambda: _gone(store, SEARCH))
+    await until(lambda: gone(store, SEARCH))
 
 
 async def test_a_writer_notes_nothing_while_an_edge_has_not_confirmed(
     prepared: tuple[SharedStore, Database], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, database = prepared
-    monkeypatch.setattr(invalidation, "EDGE_LEASE", timedelta(0))
+    monkeypatch.setattr(invalidation, "EDGE_LEASE", timedelta(seconds=0.1))
     commit = await _change(database, 10)
 
     await Invalidator(shared=store, edges=[Edge("/nobody/listens/here")]).touch(frozenset({"bk_1"}), commit=commit)

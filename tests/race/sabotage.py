@@ -16,12 +16,12 @@ import pytest
 from fastapi import FastAPI
 
 from app import clock
-from app.cache import invalidation, shared
+from app.cache import shared
 from app.cache.edge import Edge
 from app.cache.flights import Flights
 from app.cache.invalidation import Invalidator
 from app.cache.shared import SharedStore
-from app.cache.tags import Names
+from app.cache.tags import Names, at_edges
 from app.cache.watcher import Watcher
 from app.database import Database
 from app.main import create_app as create_intact_app
@@ -84,7 +84,11 @@ def no_waiting() -> None:
 
 def no_lease() -> None:
     """Don't wait until an edge that can't be reached has run out of old answers."""
-    patch.setattr(invalidation, "EDGE_LEASE", timedelta(0))
+
+    async def outlast_edges(self: Invalidator, names: Names) -> bool:
+        return not await self._unconfirmed(self._edges, at_edges(names))
+
+    patch.setattr(Invalidator, "outlast_edges", outlast_edges)
 
 
 def no_next_flight() -> None:

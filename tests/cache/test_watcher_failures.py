@@ -1,0 +1,82 @@
+"""What a watcher lives through: events that can't be read, streams that end, edges that don't confirm."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from bson.datetime_ms import DatetimeMS
+from pymongo import AsyncMongoClient
+
+from app.cache.edge import Edge
+from app.cache.invalidation import Invalidator
+from app.cache.shared import SharedStore
+from app.database import Database
+from app.lifespan import Resources
+from tests.factories.own_redis import OwnRedis
+from tests.factories.watching import believed, fill, gone, seen_everything, until, watching
+
+
+async def test_an_event_that_cannot_be_read_does_not_end_the_watching(prepared: tuple[SharedStore, Database]) -> None:
+    store, database = prepared
+    in_the_year_10000 = DatetimeMS(253_402_300_800_000)
+
+    await database.database["books"].update_one({"_id": "bk_1"}, {"$set": {"published_at": in_the_year_10000}})
+    await until(lambda: gone(store, "bk_later"))
+
+    await until(lambda: believed(store))
+    await fill(store, "bk_later", b"old")
+    await seen_everything(store, database)
+
+
+async def test_a_watcher_whose_database_is_dropped_sees_what_is_written_there_later(
+    own_redis: OwnRedis, shop: Resources
+) -> None:
+    # Only who migrates may drop; this database is made anew by whoever uses it.
+    migrating = AsyncMongoClient[dict[str, Any]](shop.settings.mongo_migrate_url.get_secret_value())
+    dropped = migrating["bookstore_race"]
+    await dropped["books"].insert_one({"_id": "bk_1"})
+    store = SharedStore(own_redis.url)
+    async with watching(Invalidator(shared=store, edges=[]), store, dropped):
+        await fill(store, "bk_1", b"old")
+        await until(lambda: gone(store, "bk_1"))
+        await migrating.drop_database(dropped)
+        await fill(store, "bk_1", b"old")
+        await until(lambda: gone(store, "bk_1"))
+
+        await fill(store, "bk_1", b"old")
+        await dropped["books"].insert_one({"_id": "bk_1"})
+
+        await until(lambda: gone(store, "bk_1"))
+    await migrating.drop_database(dropped)
+    await migrating.close()
+    await store.aclose()
+
+
+async def test_an_edge_that_did_not_confirm_a_write_from_outside_is_told_again(
+    own_redis: OwnRedis, shop: Resources, tmp_path: Path
+) -> None:
+    store, database = SharedStore(own_redis.url), shop.database.database
+    said: list[str] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        line = (await reader.readline()).decode()
+        of_the_book = "key bk_1 " in line
+        if of_the_book:
+            said.append(line)
+        # The first time that it hears of the book it confirms nothing.
+        if not of_the_book or len(said) > 1:
+            writer.write(b"\n" * line.count("set table") + b"Stopping: 0\nUptime_sec: 60\n")
+        writer.close()
+
+    async with (
+        await asyncio.start_unix_server(answer, tmp_path / "edge"),
+        watching(Invalidator(shared=store, edges=[Edge(str(tmp_path / "edge"))]), store, database),
+    ):
+        await until(lambda: believed(store))
+
+        await database["books"].insert_one({"_id": "bk_1"})
+
+        async with asyncio.timeout(60):
+            while len(said) < 2:
+                await asyncio.sleep(0.02)
+    await store.aclose()
