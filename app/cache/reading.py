@@ -1,6 +1,6 @@
 """Answers public reads from Redis, and fills it: what stands between a router and its use case."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,6 +13,7 @@ from app.database import Database
 
 ANSWERS: Final = Counter("bookstore_cache_answers_total", "Public reads by who answered", ["level"])
 FILLS: Final = Counter("bookstore_cache_fills_total", "Answers made for the cache", ["outcome"])
+_OUTCOMES: Final[Mapping[bool | None, str]] = {True: "stored", False: "refused", None: "unreachable"}
 
 
 @dataclass(frozen=True)
@@ -65,13 +66,17 @@ class CachedReads:
         """Return the answer that Redis holds under the name for this variant of the request, or a miss to go on with.
 
         While there is no primary nobody can commit, so nothing that Redis holds can get old: it answers then
-        even where the watcher can't vouch for it.
+        even where the watcher can't vouch for it, unless it failed this replica before.
         """
         look = await self._shared.look(name, variant)
-        if look.answer is not None and (look.believed or not self._database.has_primary):
+        if look.answer is not None and (look.believed or self._nothing_can_have_changed):
             ANSWERS.labels("shared").inc()
             return Answered(Rendered.unpacked(look.answer), "bookstore; hit")
         return Miss(name, variant, look.token)
+
+    @property
+    def _nothing_can_have_changed(self) -> bool:
+        return not self._database.has_primary and not self._shared.is_doubted
 
     async def fill(self, miss: Miss, build: Callable[[], Awaitable[Rendered]]) -> Answered:
         """Return the answer that Redis hadn't got, built, and stored there unless something changed meanwhile.
@@ -86,8 +91,8 @@ class CachedReads:
                 return rendered, False
             packed = rendered.packed()
             stored = await self._shared.fill(miss.name, miss.variant, token=miss.token, answer=packed)
-            FILLS.labels("stored" if stored else "refused").inc()
-            return rendered, stored
+            FILLS.labels(_OUTCOMES[stored]).inc()
+            return rendered, bool(stored)
 
         # The same token means that nothing was invalidated since the running fill took it.
         rendered, stored = await self._flights.join(miss, fill, running_will_do=miss.token is not None)

@@ -118,7 +118,17 @@ class SharedStore:
         self._forget = self._redis.register_script(_FORGET)
         self._channel = f"forgotten:{self._redis.connection_pool.connection_kwargs.get('db', 0)}"
         self._breaker = Breaker(pause=0.5)
+        self._failures = 0
+        self._made_up_for = 0
         self._looks = Together(self._look_at, at_most=_MAX_LOOKS)
+
+    @property
+    def is_doubted(self) -> bool:
+        """Whether Redis has failed this process since it last gave an answer that was to be believed.
+
+        It may have missed what changed meanwhile.
+        """
+        return self._failures != self._made_up_for
 
     async def look(self, name: str, variant: str) -> Look:
         """Return the answer under the name for this variant of the request, or the token to fill it with."""
@@ -129,17 +139,24 @@ class SharedStore:
     async def _look_at(self, wanted: Sequence[tuple[str, str]]) -> Sequence[Look]:
         keys = (_VALID, *(_key(name) for name, _ in wanted))
         args = [part for _, variant in wanted for part in (variant, secrets.token_bytes(12))]
+        failures = self._failures
         replies = await self._try(self._look(keys=keys, args=(KEPT_SECONDS, *args)))
         if replies is None:
             return [_NOTHING] * len(wanted)
+        if any(kind == 1 for kind, _ in replies):
+            self._made_up_for = failures
         return [
             Look(token=value) if kind == _TOKEN else Look(answer=value, believed=bool(kind)) for kind, value in replies
         ]
 
-    async def fill(self, name: str, variant: str, *, token: bytes, answer: bytes) -> bool:
-        """Store the answer unless the name was invalidated since the token was taken; tell whether it was stored."""
+    async def fill(self, name: str, variant: str, *, token: bytes, answer: bytes) -> bool | None:
+        """Store the answer unless the name was invalidated since the token was taken.
+
+        Tell whether it was stored; None where Redis couldn't be reached.
+        """
         args = (variant, token, answer, _MAX_ANSWERS_PER_NAME)
-        return bool(await self._try(self._store(keys=(_key(name),), args=args)))
+        stored = await self._try(self._store(keys=(_key(name),), args=args))
+        return None if stored is None else bool(stored)
 
     async def forget(self, names: Names) -> bool:
         """Delete the answers and tokens under the names; tell whether Redis confirmed."""
@@ -218,6 +235,7 @@ class SharedStore:
             reply = await awaitable
         except (RedisError, OSError, TimeoutError):
             self._breaker.failed()
+            self._failures += 1
             return None
         self._breaker.succeeded()
         return reply
