@@ -80,3 +80,22 @@ async def test_an_edge_that_did_not_confirm_a_write_from_outside_is_told_again(
             while len(said) < 2:
                 await asyncio.sleep(0.02)
     await store.aclose()
+
+
+async def test_what_changed_while_nobody_watched_is_not_believed_again(own_redis: OwnRedis, shop: Resources) -> None:
+    store, database = SharedStore(own_redis.url), shop.database.database
+    await database["books"].insert_one({"_id": "bk_1"})
+    async with watching(Invalidator(shared=store, edges=[]), store, database):
+        await until(lambda: believed(store))
+        await fill(store, "bk_1", b"old")
+
+    async def lapsed() -> bool:
+        return not (await store.look("bk_1", "v")).believed
+
+    await until(lapsed)
+    await database["books"].update_one({"_id": "bk_1"}, {"$set": {"price": {"amount": 11}}})
+
+    async with watching(Invalidator(shared=store, edges=[]), store, database):
+        await until(lambda: believed(store))
+        assert (await store.look("bk_1", "v")).answer is None
+    await store.aclose()
