@@ -5,7 +5,7 @@ import csv
 import io
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 
 from stack.child import Child
@@ -21,14 +21,20 @@ async def restart_replica(child: Child, *, profile: Profile, seconds: float) -> 
     """Drain, stop, start, and wait until HAProxy gives it traffic again; twice is twice a restart.
 
     Raises:
-        StackError: HAProxy doesn't answer or doesn't see the replica drain (nothing was stopped), or see it come back.
+        StackError: HAProxy doesn't answer, sees no other replica up, or doesn't see this one drain (it serves on then),
+            or come back.
     """
     balancer = Balancer(profile.runtime_socket)
     server = child.spec.name
-    await balancer.is_up(server)  # asked first: without a balancer nothing is drained
+    others = {f"api-{number}" for number in range(1, len(profile.ports.api) + 1)} - {server}
+    if others and not await balancer.any_up(others):
+        raise StackError(f"{server} is the only replica that HAProxy sees up; see ./bookstore status")
     child.send(signal.SIGUSR1)
     if not await _until(lambda: balancer.is_drained(server), seconds=_DRAIN_SECONDS):
-        raise StackError(f"{server} still gets requests after {_DRAIN_SECONDS:.0f} s; see ./bookstore logs {server}")
+        child.send(signal.SIGUSR2)
+        raise StackError(
+            f"{server} still gets requests after {_DRAIN_SECONDS:.0f} s, and serves on; see ./bookstore logs {server}"
+        )
     await child.stop()
     await child.start()
     await child.wait_ready(seconds=seconds)
@@ -51,12 +57,19 @@ class Balancer:
         """It gets traffic, for sure."""
         return (await self._row(server))["status"] == "UP"
 
+    async def any_up(self, servers: Collection[str]) -> bool:
+        """One of them gets traffic, for sure."""
+        return any(row["svname"] in servers and row["status"] == "UP" for row in await self._rows())
+
     async def _row(self, server: str) -> dict[str, str]:
-        table = (await self._ask("show stat")).removeprefix("# ")
-        for row in csv.DictReader(io.StringIO(table)):
+        for row in await self._rows():
             if row["svname"] == server:
                 return row
         raise StackError(f"HAProxy knows no server {server}")
+
+    async def _rows(self) -> list[dict[str, str]]:
+        table = (await self._ask("show stat")).removeprefix("# ")
+        return list(csv.DictReader(io.StringIO(table)))
 
     async def _ask(self, command: str) -> str:
         try:

@@ -15,6 +15,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 
 from app import clock
 from app.database import Database
+from app.errors import DependencyUnavailable
 from app.importing.batches import RowVerdict, Verdict
 from app.importing.imports import Tally, finish_import, import_rows
 from app.importing.records import RowSource
@@ -246,6 +247,28 @@ async def test_the_hook_learns_of_every_book_that_was_made_or_changed(shop: Reso
     rows = [r async for r in import_rows(shop.database, stock_file(tmp_path, *books), after_commit=remember)]
 
     assert sorted(told) == sorted(row.book_id or "" for row in rows[1:])
+
+
+async def test_the_hook_learns_of_books_whose_commit_lost_its_answer(
+    shop: Resources, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    intact, lost, told = shop.database.run_in_transaction, list[Any](), list[str]()
+
+    async def loses_the_first_answer(*args: Any, **kwargs: Any) -> Any:
+        result = await intact(*args, **kwargs)
+        if not lost:
+            lost.append(result)
+            raise DependencyUnavailable("The connection broke.")
+        return result
+
+    async def remember(book_ids: Sequence[str]) -> None:
+        told.extend(book_ids)
+
+    monkeypatch.setattr(shop.database, "run_in_transaction", loses_the_first_answer)
+    rows = [r async for r in import_rows(shop.database, stock_file(tmp_path, {"title": "New"}), after_commit=remember)]
+
+    assert [row.verdict for row in rows] == [Verdict.CREATED]
+    assert told == [rows[0].book_id]
 
 
 @pytest.mark.parametrize("after_rows", [300, 1_200])
