@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from beanie import Document, SortDirection
 from pydantic import Field
-from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
+from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from app.ids import ADDRESS, AddressId, UserId, new_id
@@ -50,13 +50,13 @@ class SavedAddress(Document):
         cls, address_id: str, address: Address, *, user_id: str, at: datetime, session: AsyncClientSession
     ) -> "SavedAddress | None":
         """Put another address in its place; None where there is none, or it isn't this user's."""
-        found = await cls.get_pymongo_collection().find_one_and_update(
+        # No find-and-modify: MongoDB writes the whole of one that meets another write into its log.
+        await cls.get_pymongo_collection().update_one(
             {"_id": address_id, "user_id": user_id},
             {"$set": {"address": address.model_dump(), "updated_at": at}},
-            return_document=ReturnDocument.AFTER,
             session=session,
         )
-        return cls.model_validate(found) if found else None
+        return await cls.owned(address_id, user_id=user_id, session=session)
 
     @classmethod
     async def remove(cls, address_id: str, *, user_id: str, session: AsyncClientSession) -> bool:

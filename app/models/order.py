@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Final
 
 from beanie import Document, SortDirection
 from pydantic import BaseModel, ConfigDict, Field
-from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
+from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from app.ids import ORDER, BookId, OrderId, UserId, new_id
@@ -115,17 +115,18 @@ class Order(Document):
 
         None where somebody changed it in between: read it again.
         """
-        found = await self.get_pymongo_collection().find_one_and_update(
+        changes = {**fields, "updated_at": event.at, "version": self.version + 1}
+        after: Order = self.model_copy(update={**changes, "history": [*self.history, event]})
+        # No find-and-modify: MongoDB writes the whole of one that meets another write into its log, addresses too.
+        done = await self.get_pymongo_collection().update_one(
             {"_id": self.id, "version": self.version},
             {
-                "$set": {**fields, "updated_at": event.at},
-                "$inc": {"version": 1},
+                "$set": after.model_dump(mode="python", include=set(changes)),
                 "$push": {"history": event.model_dump(mode="python")},
             },
-            return_document=ReturnDocument.AFTER,
             session=session,
         )
-        return Order.model_validate(found) if found else None
+        return after if done.matched_count else None
 
     @property
     def forgotten_address(self) -> Address:

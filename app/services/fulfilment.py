@@ -211,7 +211,7 @@ async def _change(
         at=clock.now(),
     )
     if event.status in ENDED and await User.is_gone(order.user_id, session=attempt.session):
-        fields["shipping_address"] = order.forgotten_address.model_dump()
+        fields["shipping_address"] = order.forgotten_address
     changed = await order.change(event, attempt.session, **fields)
     if changed is None:
         raise Conflict("The order was changed in the meantime; look again.")
