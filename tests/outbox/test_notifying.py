@@ -95,6 +95,23 @@ async def test_a_customer_hears_what_became_of_an_order(
     assert ("12 St James's Square" in letter.body("plain")) == (kind in {"order.paid", "order.shipped"})
 
 
+@pytest.mark.parametrize("kind", ["order.cancelled", "order.expired"])
+async def test_who_paid_for_an_order_that_ended_hears_that_it_comes_back(
+    shop: Resources, settings: Settings, record: Recorded, mails: Path, kind: Kind
+) -> None:
+    user = await a_customer()
+    order = await an_order(user, captured=261_698)
+    await record(Event(kind, order.id))
+
+    await deliver(shop.database, [order.id], consumers=notifications(settings))
+
+    assert user.email is not None
+    [letter] = await mails_once_there(mails, to=user.email, count=1)
+    for body in (letter.body("plain"), letter.body("html")):
+        assert "a message follows as soon as that is done" in body
+        assert "Nothing was charged" not in body
+
+
 async def test_an_order_links_to_the_shops_page_where_there_is_one(
     shop: Resources, settings: Settings, record: Recorded, mails: Path
 ) -> None:
