@@ -100,13 +100,13 @@ class VocabularyFeed:
         self._checked, begun = clock.monotonic(), clock.now()
         since = self._seen - _OVERLAP
         added = await SearchTerm.added_since(since)
-        if any(word == WHOLE and moment != self._counted for word, _, moment in added):
-            if self._freshening is None or self._freshening.done():
-                self._freshening = asyncio.create_task(self._load_again())
-        elif self._words is not None:
+        if self._words is not None:
             self._words.add({word: df for word, df, _ in added if word != WHOLE})
             self._seen = begun
             self._read_from, self._read = since, len(added)
+        counted_anew = any(word == WHOLE and moment != self._counted for word, _, moment in added)
+        if counted_anew and (self._freshening is None or self._freshening.done()):
+            self._freshening = asyncio.create_task(self._load_again())
 
     async def _load_again(self) -> None:
         try:

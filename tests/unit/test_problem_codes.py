@@ -28,6 +28,7 @@ def test_what_may_be_sent_again_says_so() -> None:
     assert retryable == {
         "request_timeout",
         "idempotency_in_progress",
+        "internal_error",
         "rate_limited",
         "bad_gateway",
         "no_primary",
