@@ -158,7 +158,8 @@ def _sent(request: Request, shop: Resources, key: str) -> SentKey:
         raise InvalidInput(FieldError("header:Idempotency-Key", "ambiguous", "must be sent once, with one value"))
     # As the gate read it: of a form the framework leaves nothing to read again.
     body: bytes = request.scope["state"]["body"]
-    is_json = body and not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+    kind = request.headers.get("content-type", "").lower()
+    is_json = body and not kind.startswith("application/x-www-form-urlencoded")
     canonical = orjson.dumps(orjson.loads(body), option=orjson.OPT_SORT_KEYS) if is_json else body
     target = f"{key}\n{request.method} {request.url.path}?{request.url.query}\n".encode()
     # Bodies may hold passwords: nobody who reads the database shall be able to try what they were.

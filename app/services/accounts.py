@@ -58,7 +58,8 @@ async def make_admin(desk: Desk, email: str, *, password: str | None) -> NewAdmi
     """Make an administrator with this e-mail address; whoever has an account with it becomes one and is let in again.
 
     The address counts as confirmed: who may run this may do anything. A new account without a password given gets a
-    random one; an old account keeps its own unless one is given. Running it again changes no more than the password.
+    random one, and so does one whose address nobody has confirmed: whoever made it may be somebody else. Another account
+    keeps its own unless one is given. Running it again changes no more than the password.
 
     Raises:
         InvalidInput: that is no e-mail address, or the password is no good.
@@ -67,7 +68,8 @@ async def make_admin(desk: Desk, email: str, *, password: str | None) -> NewAdmi
     if password is not None:
         check_password(password, pointer="/password", own=(email,))
     known = await User.of_login(email)
-    generated = secrets.token_urlsafe(18) if known is None and password is None else None
+    anybodys = known is None or not known.email_verified
+    generated = secrets.token_urlsafe(18) if anybodys and password is None else None
     chosen = password or generated
     hashed = await desk.passwords.hash(chosen) if chosen else None
 

@@ -30,8 +30,24 @@ async def test_an_administrator_is_made_beside_the_running_system() -> None:
     assert (me.json()["role"], me.json()["email_verified"], me.json()["username"]) == ("admin", True, made["username"])
 
 
+async def test_an_account_that_anybody_may_have_made_gets_another_password(
+    client: httpx.AsyncClient, shop: Resources
+) -> None:
+    await a_user(client)
+
+    made = await make_admin(shop.desk, "ada@example.com", password=None)
+
+    assert made.generated
+    refused = await client.post(f"{API}/auth/login", json={"login": "ada", "password": PASSWORD})
+    assert_problem(refused, 401, "invalid_credentials")
+    mine = await client.post(f"{API}/auth/login", json={"login": "ada", "password": made.generated})
+    assert mine.status_code == 200
+
+
 async def test_who_has_an_account_keeps_it_and_signs_in_anew(client: httpx.AsyncClient, shop: Resources) -> None:
     tokens = await a_user(client)
+    confirmed = {"$set": {"email_verified": True}}
+    await shop.database.database["users"].update_one({"_id": tokens["user"]["id"]}, confirmed)
 
     made = await make_admin(shop.desk, "ADA@example.com", password=None)
 

@@ -95,6 +95,8 @@ async def test_metrics_are_for_trusted_addresses(start_edge: StartEdge, origin: 
     ask = b"GET /metrics HTTP/1.1\r\nHost: shop\r\nX-Request-ID: the-request-1\r\nConnection: close\r\n\r\n"
     # when
     refused = await edge.client.get("/metrics", headers=ASKED)
+    for spelled in (b"/metrics/", b"/%6detrics", b"//metrics"):
+        assert b"403 Forbidden" in (await edge.raw(ask.replace(b"/metrics", spelled))).data
     allowed = await edge.raw(ask, source="127.0.0.2")
     # then
     assert refused.status_code == 403
