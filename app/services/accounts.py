@@ -58,8 +58,8 @@ async def make_admin(desk: Desk, email: str, *, password: str | None) -> NewAdmi
     """Make an administrator with this e-mail address; whoever has an account with it becomes one and is let in again.
 
     The address counts as confirmed: who may run this may do anything. A new account without a password given gets a
-    random one, and so does one whose address nobody has confirmed: whoever made it may be somebody else. Another account
-    keeps its own unless one is given. Running it again changes no more than the password.
+    random one, and so does one whose address nobody has confirmed: whoever made it may be somebody else. Any other
+    account keeps its own unless one is given. Running it again changes no more than the password.
 
     Raises:
         InvalidInput: that is no e-mail address, or the password is no good.
