@@ -128,8 +128,8 @@ async def test_without_redis_a_writer_waits_no_longer_than_the_last_grant(
     assert clock.monotonic() - began < GRANT.total_seconds()
 
 
-async def _change(database: Database, price: int) -> Commit:
-    """Change the book in a transaction, as a writer does; return its commit."""
+async def _change(database: Database, price: int, *, session: AsyncClientSession | None = None) -> Commit:
+    """Change the book in a transaction, as a writer does, whose sessions are used again; return its commit."""
     attempts: list[Attempt] = []
 
     async def work(session: AsyncClientSession) -> None:
@@ -137,7 +137,7 @@ async def _change(database: Database, price: int) -> Commit:
         change = {"$set": {"price": {"amount": price}}}
         await database.database["books"].update_one({"_id": "bk_1"}, change, upsert=True, session=session)
 
-    await database.run_in_transaction(work)
+    await (session.with_transaction(work) if session else database.run_in_transaction(work))
     commit = attempts[-1].commit
     assert commit is not None
     return commit
@@ -159,9 +159,10 @@ async def test_a_session_that_tells_of_one_change_after_the_other_is_believed_of
 ) -> None:
     store, database = prepared
     invalidator = Invalidator(shared=store, edges=[])
-    first = await _change(database, 10)
-    await invalidator.touch(frozenset({"bk_1", BOOKS}), commit=first)
-    second = await _change(database, 11)
+    async with database.client.start_session() as session:
+        first = await _change(database, 10, session=session)
+        await invalidator.touch(frozenset({"bk_1", BOOKS}), commit=first)
+        second = await _change(database, 11, session=session)
     await invalidator.touch(frozenset({"bk_1", SEARCH}), commit=second)
 
     told = await store.told([first, second])
@@ -183,13 +184,14 @@ async def test_a_writer_that_died_is_made_up_for_whatever_its_session_told_befor
     prepared: tuple[SharedStore, Database],
 ) -> None:
     store, database = prepared
-    told = await _change(database, 10)
-    await Invalidator(shared=store, edges=[]).touch(frozenset({"bk_1", BOOKS, SEARCH}), commit=told)
-    await fill(store, "bk_1", b"10")
+    async with database.client.start_session() as session:
+        told = await _change(database, 10, session=session)
+        await Invalidator(shared=store, edges=[]).touch(frozenset({"bk_1", BOOKS, SEARCH}), commit=told)
+        await fill(store, "bk_1", b"10")
 
-    silent = await _change(database, 11)
+        silent = await _change(database, 11, session=session)
 
-    assert silent.session == told.session  # sessions are used again: this is the case that matters
+    assert silent.session == told.session
     await until(lambda: gone(store, "bk_1"))
 
 
