@@ -119,7 +119,10 @@ class Gateway(Protocol):
         ...
 
     async def events_since(self, moment: datetime, *, before: datetime | None = None) -> list[GatewayEvent]:
-        """Return every event about payments and refunds since then, in no order, whether its webhook came or not."""
+        """Return every event about payments and refunds since then, in no order, whether its webhook came or not.
+
+        Those that happened at `before` or later, on the gateway's clock, are left out.
+        """
         ...
 
     async def aclose(self) -> None:

@@ -38,8 +38,10 @@ _FIRST_LOOK: Final = timedelta(hours=1)
 _SPAN: Final = timedelta(minutes=10)
 """Of a record that wasn't read for long, so much is read at once; twice as much after each piece without any event."""
 
+_LONGEST_SPAN: Final = timedelta(hours=6)
+
 _CLOCKS_DIFFER: Final = timedelta(minutes=5)
-"""By so much the gateway's clock and ours may differ: later than this ago isn't over yet."""
+"""By so much the gateway's clock and ours may differ: what is newer by ours may not be over by the gateway's."""
 
 
 async def reconcile(till: Till, *, seconds: float = _SECONDS) -> int:
@@ -60,22 +62,23 @@ async def reconcile(till: Till, *, seconds: float = _SECONDS) -> int:
 async def _catch_up(till: Till, *, until: float) -> int:
     """Settle what the gateway tells of in its record and no webhook did; remember how far it was read.
 
-    After a long silence the record is read piece by piece, each noted when it is dealt with, so that no backlog is too
-    long. What could not be dealt with now is read again in the next round.
+    After a long silence the record is read piece by piece, at least one a round, each noted when it is dealt with, so
+    that no backlog is too long. What could not be dealt with now is read again in the next round.
     """
     begin = (await GatewayMark.read_until() or clock.now() - _FIRST_LOOK) - _LATE
     span, settled = _SPAN, 0
-    while clock.monotonic() < until:
+    while True:
         end = begin + span
         is_past = end < clock.now() - _CLOCKS_DIFFER
         events = await till.gateway.events_since(begin, before=end if is_past else None)
         count, through = await _hear_all(till, sorted(events, key=lambda event: event.sent_at), until=until)
         settled += count
         if not through or not is_past:
-            break
+            return settled
         await GatewayMark.move(end)
-        begin, span = end, span if events else 2 * span
-    return settled
+        if clock.monotonic() > until:
+            return settled
+        begin, span = end, _SPAN if events else min(2 * span, _LONGEST_SPAN)
 
 
 async def _hear_all(till: Till, events: Sequence[GatewayEvent], *, until: float) -> tuple[int, bool]:

@@ -11,12 +11,15 @@ from app.ids import USER, new_id
 from app.lifespan import Resources
 from app.models.order import Order, OrderLine
 from app.models.order_event import OrderEvent, OrderEventKind
+from app.models.payment import Payment
 from app.order_states import OrderStatus, PaymentStatus
 from app.payments.till import Till
 from app.schemas.address import Address
+from app.services.paying import start_payment
 from app.services.shelf import Move, move_copies
 from tests.factories.books import a_book, stock_of
 
+VISA = "pm_card_visa"
 ADDRESS = {
     "name": "Ada Lovelace",
     "line1": "12 St James's Square",
@@ -24,6 +27,15 @@ ADDRESS = {
     "postal_code": "SW1Y 4JH",
     "country": "GB",
 }
+
+
+async def an_order_paid_in_the_browser(till: Till, staff: httpx.AsyncClient) -> tuple[Order, Payment]:
+    """Place an order, and pay it at the gateway itself: the shop has heard nothing of that yet."""
+    order = await an_order(till, staff)
+    payment = await start_payment(till, order)
+    assert payment.intent_id is not None
+    await till.gateway.confirm_intent(payment.intent_id, payment_method=VISA, attempt="1")
+    return order, payment
 
 
 async def an_order(till: Till, staff: httpx.AsyncClient, *, copies: int = 2, **overrides: Any) -> Order:

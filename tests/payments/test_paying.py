@@ -14,10 +14,9 @@ from app.payments.gateway import Intent, IntentStatus
 from app.payments.till import Till
 from app.services import fulfilment
 from app.services.paying import pay_order, settle, start_payment
-from tests.factories.orders import an_order, order_now, rows
+from tests.factories.orders import VISA, an_order, an_order_paid_in_the_browser, order_now, rows
 from tests.payments.weather import Fault, Weather
 
-VISA = "pm_card_visa"
 DECLINED = "pm_card_visa_chargeDeclined"
 TOTAL = 2 * 1299
 
@@ -156,10 +155,7 @@ async def test_whoever_hears_of_it_first_there_is_one_effect(
     till: Till, shop: Resources, staff: httpx.AsyncClient
 ) -> None:
     # given
-    order = await an_order(till, staff)
-    payment = await start_payment(till, order)
-    assert payment.intent_id is not None
-    await till.gateway.confirm_intent(payment.intent_id, payment_method=VISA, attempt="1")
+    order, payment = await an_order_paid_in_the_browser(till, staff)
 
     # when: webhooks, verify, reconciler and the payer's own request, all at once
     found = await asyncio.gather(

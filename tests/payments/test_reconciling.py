@@ -1,8 +1,10 @@
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import httpx
+import pytest
 
 from app import clock
+from app.errors import DeadlineExceeded
 from app.lifespan import Resources
 from app.models.gateway_mark import GatewayMark
 from app.models.payment import Payment
@@ -12,8 +14,8 @@ from app.payments.till import Till
 from app.services import fulfilment, reconciling
 from app.services.paying import ASK_EVERY, pay_order, start_payment
 from app.services.reconciling import reconcile
-from tests.factories.orders import an_order, order_now, rows
-from tests.payments.test_paying import TOTAL, VISA, books
+from tests.factories.orders import VISA, an_order, an_order_paid_in_the_browser, order_now, rows
+from tests.payments.test_paying import TOTAL, books
 from tests.payments.weather import Fault, Weather
 from workers.schedule import SCHEDULE
 
@@ -27,12 +29,14 @@ async def time_passes(shop: Resources, by: timedelta = ASK_EVERY) -> None:
         )
 
 
+async def the_record_was_read(shop: Resources, *, until: datetime) -> None:
+    rows = shop.database.database["gateway_marks"]
+    await rows.update_one({"_id": "events"}, {"$set": {"until": until}}, upsert=True)
+
+
 async def test_a_lost_webhook_is_repaired(till: Till, shop: Resources, staff: httpx.AsyncClient) -> None:
     # given: the payer paid in the browser, and nobody told us
-    order = await an_order(till, staff)
-    payment = await start_payment(till, order)
-    assert payment.intent_id is not None
-    await till.gateway.confirm_intent(payment.intent_id, payment_method=VISA, attempt="1")
+    order, _ = await an_order_paid_in_the_browser(till, staff)
 
     # when
     rounds = [await reconcile(till) for _ in range(3)]
@@ -65,10 +69,7 @@ async def test_a_refund_at_the_gateway_is_entered_without_its_webhook(
 
 async def test_what_a_webhook_told_is_no_news(till: Till, shop: Resources, staff: httpx.AsyncClient) -> None:
     # given: paid in the browser, and the webhook came
-    order = await an_order(till, staff)
-    payment = await start_payment(till, order)
-    assert payment.intent_id is not None
-    await till.gateway.confirm_intent(payment.intent_id, payment_method=VISA, attempt="1")
+    order, payment = await an_order_paid_in_the_browser(till, staff)
     [event] = [one for one in await till.gateway.events_since(order.created_at) if one.intent_id == payment.intent_id]
     told = WebhookEvent(id=event.id, kind=event.kind, intent_id=event.intent_id, received_at=clock.now())
     await told.note()
@@ -113,10 +114,7 @@ async def test_a_gateway_that_is_away_is_asked_later(
     till: Till, shop: Resources, staff: httpx.AsyncClient, weather: Weather
 ) -> None:
     # given: the payer paid in the browser, nobody told us, and then the gateway goes away
-    order = await an_order(till, staff)
-    payment = await start_payment(till, order)
-    assert payment.intent_id is not None
-    await till.gateway.confirm_intent(payment.intent_id, payment_method=VISA, attempt="1")
+    order, _ = await an_order_paid_in_the_browser(till, staff)
     weather.strike("", Fault.DOWN, times=1000)
 
     # when
@@ -157,13 +155,9 @@ async def test_refunds_that_wait_are_given(
 async def test_a_long_silence_is_made_up_for_piece_by_piece(
     till: Till, shop: Resources, staff: httpx.AsyncClient
 ) -> None:
-    # given: the record was last read ten days ago
-    order = await an_order(till, staff)
-    payment = await start_payment(till, order)
-    assert payment.intent_id is not None
-    await till.gateway.confirm_intent(payment.intent_id, payment_method=VISA, attempt="1")
-    marks = shop.database.database["gateway_marks"]
-    await marks.update_one({"_id": "events"}, {"$set": {"until": clock.now() - timedelta(days=10)}}, upsert=True)
+    # given: the record was last read some hours ago
+    order, _ = await an_order_paid_in_the_browser(till, staff)
+    await the_record_was_read(shop, until=clock.now() - timedelta(hours=4))
 
     # when: each round has no time for more than one piece
     reached = []
@@ -174,3 +168,28 @@ async def test_a_long_silence_is_made_up_for_piece_by_piece(
     # then
     assert reached == sorted(reached)  # type: ignore[type-var]  # it was read, so there is a mark
     assert len(reached) > 2
+
+
+async def test_news_that_an_election_came_between_is_heard_again(
+    till: Till, shop: Resources, staff: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given
+    order, _ = await an_order_paid_in_the_browser(till, staff)
+    before = clock.now() - timedelta(minutes=1)
+    await shop.database.database["gateway_marks"].update_one(
+        {"_id": "events"}, {"$set": {"until": before}}, upsert=True
+    )
+
+    async def no_primary(*_: object, **__: object) -> None:
+        raise DeadlineExceeded("The database took too long.")
+
+    # when
+    with monkeypatch.context() as election:
+        election.setattr(reconciling, "settle", no_primary)
+        await reconcile(till)
+    unheard = await GatewayMark.read_until()
+    await reconcile(till)
+
+    # then
+    assert unheard == before
+    assert (await order_now(order)).status == OrderStatus.PAID

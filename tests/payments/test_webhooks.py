@@ -13,9 +13,9 @@ from app.models.payment import Payment
 from app.payments.till import Till
 from app.services.paying import settle, start_payment
 from app.settings import Settings
-from tests.factories.orders import an_order, order_now, rows
+from tests.factories.orders import VISA, an_order, order_now, rows
 from tests.payments.test_gateway import signed
-from tests.payments.test_paying import TOTAL, VISA, books
+from tests.payments.test_paying import TOTAL, books
 
 PATH = "/api/v1/webhooks/stripe"
 
