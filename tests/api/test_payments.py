@@ -200,6 +200,19 @@ async def test_verifying_asks_the_gateway(customer: httpx.AsyncClient, shop: Res
     assert (await now(customer, placed["id"]))["status"] == "paid"
 
 
+async def test_what_the_gateway_refuses_to_tell_is_said_in_words(
+    customer: httpx.AsyncClient, shop: Resources, book: str
+) -> None:
+    # given: an intent that the gateway doesn't know, as after its keys were changed
+    placed = await an_order(customer, (book, 1))
+    payments = shop.database.database["payments"]
+    await payments.update_one({"_id": placed["payment"]["id"]}, {"$set": {"intent_id": "pi_of_nobody"}})
+
+    answer = await customer.post(f"{API}/payments/{placed['payment']['id']}/verify")
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
+
+
 async def test_payments_are_listed(
     customer: httpx.AsyncClient, other_customer: httpx.AsyncClient, staff: httpx.AsyncClient, book: str
 ) -> None:

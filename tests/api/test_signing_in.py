@@ -1,5 +1,6 @@
 import asyncio
 from typing import Any
+from urllib.parse import quote_plus
 
 import httpx
 import pytest
@@ -68,6 +69,17 @@ async def test_the_form_of_oauth_works(client: httpx.AsyncClient) -> None:
 
     assert response.status_code == 200
     assert await _status(client, response.json()["access_token"]) == (403, "permission_denied")
+
+
+async def test_a_form_is_a_form_however_its_kind_is_spelt(client: httpx.AsyncClient) -> None:
+    await a_user(client, username="ada")
+    form = f"grant_type=password&username=ada&password={quote_plus(PASSWORD)}"
+    headers = {"Content-Type": "Application/X-WWW-Form-UrlEncoded", "Idempotency-Key": "once"}
+
+    answers = [await client.post(f"{API}/auth/token", content=form, headers=headers) for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert answers[0].content == answers[1].content
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Sends secrets through every part of a running system, and looks for them in every log."""
 
+import asyncio
 import os
 import secrets
 from pathlib import Path
@@ -8,7 +9,11 @@ from typing import Any
 import httpx
 import pytest
 
+from app.lifespan import Resources
+from app.models.address import SavedAddress
 from stack.mailbox import mails_in
+from tests.factories.books import API
+from tests.factories.buying import an_address
 from tests.outbox.sink import mails_once_there
 from tests.security.leaks import SHAPES, kept_secrets, leaks
 
@@ -71,6 +76,37 @@ async def test_no_log_holds_what_people_keep_secret(profile: Path) -> None:
     assert list(leaks(profile / "logs", everything)) == []
     assert len(list((profile / "logs").glob("*.log"))) > 10
     assert mails_in(profile / "data" / "mail")
+
+
+async def test_mongodb_logs_no_address_that_met_another_write(
+    customer: httpx.AsyncClient, shop: Resources, profile: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given: a transaction that has written the same document
+    street, tries = f"Lane {secrets.token_hex(16)}", list[str]()
+    made = (await customer.post(f"{API}/users/me/addresses", json=an_address())).json()
+    intact = SavedAddress.replace_with
+
+    async def counted(address_id: str, *args: Any, **kwargs: Any) -> SavedAddress | None:
+        tries.append(address_id)
+        return await intact(address_id, *args, **kwargs)
+
+    monkeypatch.setattr(SavedAddress, "replace_with", counted)
+    async with shop.database.client.start_session() as session, await session.start_transaction():
+        rows = shop.database.database["addresses"]
+        assert (await rows.update_one({"_id": made["id"]}, {"$set": {"seen": 1}}, session=session)).matched_count == 1
+
+        # when: another one meets it, and starts over
+        replacing = asyncio.create_task(
+            customer.put(f"{API}/users/me/addresses/{made['id']}", json=an_address(line1=street))
+        )
+        async with asyncio.timeout(60):
+            while len(tries) < 2:
+                await asyncio.sleep(0.01)
+        await session.abort_transaction()
+
+    # then
+    assert (await replacing).json()["line1"] == street
+    assert list(leaks(profile / "logs", {"an address": street})) == []
 
 
 @pytest.mark.parametrize(
