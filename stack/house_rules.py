@@ -46,6 +46,10 @@ def _in_source(name: str, source: str) -> Iterator[tuple[int, str]]:
                 name.startswith(("app/", "workers/")) and name != "app/clock.py"
             ):
                 yield node.lineno, "ask app/clock.py for the time"
+            case ast.Call(func=ast.Name(id="private"), args=[_, ast.Await() as read]) if name.startswith(
+                "app/routers/"
+            ) and "shop.database" not in ast.unparse(read):
+                yield node.lineno, "read by way of Database.fresh: a primary that was just elected may not know it all"
             case ast.Call(func=ast.Name(id="float")) if "money" in name:
                 yield node.lineno, "no floats on a money path"
     for number, line in enumerate(source.splitlines(), 1):

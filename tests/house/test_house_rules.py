@@ -16,6 +16,7 @@ from stack.references import stale_references
         ("workers/a.py", "task.delay()\n", "only the outbox relay rings Celery"),
         ("app/models/a.py", "datetime.now()\n", "ask app/clock.py"),
         ("app/money.py", "float(price)\n", "no floats on a money path"),
+        ("app/routers/a.py", "async def f():\n    return private(request, await things.get())\n", "Database.fresh"),
         ("app/a.py", "x = f()  # noqa\n", "a bare ignore"),
     ],
 )
