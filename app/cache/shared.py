@@ -61,9 +61,9 @@ return replies
 """
 
 _FORGET = """
-redis.call('UNLINK', unpack(KEYS))
+for at = 1, #KEYS do redis.call('UNLINK', KEYS[at]) end
 if #ARGV > 1 then
-  redis.call('PUBLISH', ARGV[1], cjson.encode({unpack(ARGV, 2)}))
+  redis.call('PUBLISH', table.remove(ARGV, 1), cjson.encode(ARGV))
 end
 return 1
 """

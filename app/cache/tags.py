@@ -18,7 +18,7 @@ EVERYTHING: Final = "catalogue"
 """Stands for every name at once."""
 
 MANY: Final = 200
-"""Above so many names, everything is invalidated instead: one message in place of hundreds."""
+"""Above so many of the catalogue's names, everything is invalidated instead: one message in place of hundreds."""
 
 _SESSION: Final = "session:"
 
@@ -76,8 +76,11 @@ def in_memory(names: Names) -> Names:
 
 
 def together(names: Names) -> Names:
-    """Return the names, or the one name of everything where they are many."""
-    return frozenset({EVERYTHING}) if len(names) > MANY or EVERYTHING in names else names
+    """Return the names, or the one name of everything where they are many.
+
+    Sessions don't count: who opened hundreds would empty the catalogue's cache by ending them.
+    """
+    return frozenset({EVERYTHING}) if len(at_edges(names)) > MANY or EVERYTHING in names else names
 
 
 def _spoken(view: BookView) -> tuple[object, ...]:

@@ -3,7 +3,7 @@ from datetime import timedelta
 
 from app import clock
 from app.cache.shared import SharedStore
-from app.cache.tags import EVERYTHING
+from app.cache.tags import EVERYTHING, together
 from tests.factories.own_redis import OwnRedis
 
 A_WHILE = timedelta(seconds=60)
@@ -42,6 +42,24 @@ async def test_a_fill_that_began_before_a_flush_is_refused(shared: SharedStore) 
     await shared.forget(frozenset({EVERYTHING}))
 
     assert not await shared.fill("bk_1", "v", token=slow.token, answer=b"the old price")
+
+
+async def test_thousands_of_sessions_are_forgotten_at_once_and_the_catalogue_is_kept(shared: SharedStore) -> None:
+    ended = {f"session:{number}" for number in range(10_000)}
+    await shared.believe(until=clock.now() + A_WHILE)
+    for name in ("bk_1", "session:7"):
+        token = (await shared.look(name, "v")).token
+        assert token is not None
+        await shared.fill(name, "v", token=token, answer=b"known")
+    hearing = shared.forgotten()
+    assert await anext(hearing) == {EVERYTHING}
+
+    assert await shared.forget(together(frozenset(ended)))
+
+    assert await anext(hearing) == ended
+    assert (await shared.look("session:7", "v")).answer is None
+    assert (await shared.look("bk_1", "v")).answer == b"known"
+    await hearing.aclose()  # type: ignore[attr-defined]  # a generator
 
 
 async def test_what_nobody_vouches_for_is_not_believed(shared: SharedStore) -> None:
