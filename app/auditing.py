@@ -15,6 +15,7 @@ Document_ = dict[str, Any]
 
 _NOISE: Final = frozenset({
     "_id", "updated_at", "version", "search", "category_path", "history", "signed_in_at", "password_id", "unfinished",
+    "addresses_changed_at",
 })  # fmt: skip
 """Follows from the rest, or says only that something changed."""
 

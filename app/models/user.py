@@ -43,6 +43,9 @@ class User(Document):
     created_at: datetime
     updated_at: datetime
     signed_in_at: datetime | None = None
+    addresses_changed_at: Annotated[
+        datetime | None, Field(description="When an address was added: adding and deleting the account meet here")
+    ] = None
     acted_at: Annotated[datetime | None, Field(description="When, as administrator, last changed an account")] = None
 
     class Settings:

@@ -5,6 +5,7 @@ from app.errors import Conflict, NotFound
 from app.idempotency import Answer, Attempt, Once, Writer
 from app.ids import UserId
 from app.models.address import SavedAddress
+from app.models.user import User
 from app.schemas.address import Address
 from app.schemas.listing import Listing
 from app.schemas.profile import AddressView
@@ -36,13 +37,16 @@ async def add_address(writer: Writer, user_id: UserId, given: Address, *, once: 
     """Put an address into the user's book.
 
     Raises:
+        NotFound: the account was deleted.
         Conflict: the book is full.
     """
 
     async def work(attempt: Attempt) -> AddressView:
+        moment = clock.now()
+        if await User.change(user_id, {"addresses_changed_at": moment}, session=attempt.session) is None:
+            raise NotFound("There is no such user.")
         if await SavedAddress.count_of(user_id, attempt.session) >= MOST:
             raise Conflict(f"You keep {MOST} addresses already; remove one first.")
-        moment = clock.now()
         saved = SavedAddress(user_id=user_id, address=given, created_at=moment, updated_at=moment)
         await saved.insert(session=attempt.session)
         return _view(saved)

@@ -5,8 +5,10 @@ from typing import Any
 
 import httpx
 import pytest
+from pymongo.asynchronous.client_session import AsyncClientSession
 
 from app.lifespan import Resources
+from app.models.address import SavedAddress
 from app.models.order import Order
 from tests.api.test_problems import assert_problem
 from tests.factories.accounts import a_user, bearer
@@ -32,6 +34,29 @@ NOWHERE = {
 async def ada(app: Any, client: httpx.AsyncClient) -> httpx.AsyncClient:
     headers = bearer((await a_user(client))["access_token"])
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://shop", headers=headers)
+
+
+async def test_no_address_is_added_beside_the_deletion(
+    ada: httpx.AsyncClient, shop: Resources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given: the account is deleted while an address is being added
+    intact, deletions = SavedAddress.count_of, list[asyncio.Task[httpx.Response]]()
+
+    async def meanwhile(user_id: str, session: AsyncClientSession) -> int:
+        if not deletions:
+            deletions.append(asyncio.create_task(ada.delete(ME)))
+            await asyncio.wait(deletions, timeout=1)
+        return await intact(user_id, session)
+
+    monkeypatch.setattr(SavedAddress, "count_of", meanwhile)
+
+    # when
+    await ada.post(f"{ME}/addresses", json=an_address())
+    deleted = await deletions[0]
+
+    # then: whichever was first
+    assert deleted.status_code == 204
+    assert await shop.database.database["addresses"].count_documents({}) == 0
 
 
 async def _address(staff: httpx.AsyncClient, order: dict[str, Any]) -> Any:
