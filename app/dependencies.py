@@ -47,12 +47,23 @@ _bearer = HTTPBearer(auto_error=False, bearerFormat="JWT", description="An acces
 _password_flow = OAuth2PasswordBearer("/api/v1/auth/token", auto_error=False, description="Sign in on this page")
 
 
-async def _visitor(
-    request: Request,
-    shop: Shop,
+async def _credentials(
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
     _: Annotated[str | None, Depends(_password_flow)],  # the same header, for the docs page's Authorize button
-) -> Principal | None:
+) -> HTTPAuthorizationCredentials | None:
+    return credentials
+
+
+Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_credentials)]
+"""The access token that came with the request, whether it holds or not."""
+
+
+async def visitor_of(request: Request, shop: Shop, credentials: Credentials) -> Principal | None:
+    """Return whoever sent the request, where an access token came with it.
+
+    Raises:
+        InvalidToken, TokenRevoked: it doesn't hold.
+    """
     if credentials is None:
         return None
     claimed = verify_access_token(shop.settings, credentials.credentials)
@@ -77,7 +88,7 @@ def _act(request: Request, user: Principal) -> acting.Act:
     )
 
 
-Visitor = Annotated[Principal | None, Depends(_visitor)]
+Visitor = Annotated[Principal | None, Depends(visitor_of)]
 """Whoever sent the request, where an access token came with it; 401 where that doesn't hold."""
 
 

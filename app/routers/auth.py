@@ -2,11 +2,11 @@
 
 from typing import Annotated, TypeVar
 
-from fastapi import APIRouter, Form, Response
+from fastapi import APIRouter, Form, Request, Response
 from pydantic import BaseModel
 
 from app.answers import nothing, response_of, written
-from app.dependencies import AnyonesKey, CurrentUser, IdempotencyKey, Sender, Shop, Visitor
+from app.dependencies import AnyonesKey, Credentials, CurrentUser, IdempotencyKey, Sender, Shop, visitor_of
 from app.errors import AuthenticationRequired
 from app.idempotency import Once
 from app.names import folded
@@ -70,11 +70,13 @@ async def refresh(body: Refresh, shop: Shop, key: AnyonesKey) -> Response:
 
 
 @router.post("/logout", status_code=204, responses=_SIGNED_IN)
-async def sign_out(shop: Shop, user: Visitor, key: AnyonesKey, body: SignOut | None = None) -> Response:
-    """End this session, or that of the refresh token; its access tokens are refused at once."""
+async def sign_out(
+    request: Request, shop: Shop, credentials: Credentials, key: AnyonesKey, body: SignOut | None = None
+) -> Response:
+    """End this session, or that of the refresh token, whatever became of its access token; both are refused at once."""
     if body is not None and body.refresh_token is not None:
         ended = sessions.session_of_refresh_token(shop.desk, body.refresh_token.get_secret_value())
-    elif user is not None:
+    elif user := await visitor_of(request, shop, credentials):
         ended = user.session_id
     else:
         raise AuthenticationRequired("Send an access token or a refresh token.")

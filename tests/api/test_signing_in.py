@@ -71,6 +71,26 @@ async def test_the_form_of_oauth_works(client: httpx.AsyncClient) -> None:
     assert await _status(client, response.json()["access_token"]) == (403, "permission_denied")
 
 
+@pytest.mark.parametrize("email", ["a..b@example.com", ".a@example.com", "a.@example.com", "@example.com", "."])
+async def test_an_address_that_no_letter_goes_to_is_refused(client: httpx.AsyncClient, email: str) -> None:
+    answer = await client.post(f"{API}/auth/register", json=registration(email=email))
+
+    problem = assert_problem(answer, 422, "validation_error")
+    assert [field["pointer"] for field in problem["errors"]] == ["/email"]
+
+
+async def test_who_holds_the_refresh_token_signs_out_though_the_access_token_is_over(client: httpx.AsyncClient) -> None:
+    tokens = await a_user(client)
+    worn = bearer("long.since.expired")
+
+    assert_problem(await client.post(f"{API}/auth/logout", headers=worn), 401, "invalid_token")
+    body = {"refresh_token": tokens["refresh_token"]}
+    answer = await client.post(f"{API}/auth/logout", json=body, headers=worn)
+
+    assert answer.status_code == 204
+    assert (await _status(client, tokens["access_token"]))[0] == 401
+
+
 async def test_a_form_is_a_form_however_its_kind_is_spelt(client: httpx.AsyncClient) -> None:
     await a_user(client, username="ada")
     form = f"grant_type=password&username=ada&password={quote_plus(PASSWORD)}"
