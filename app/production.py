@@ -1,5 +1,6 @@
 """Says what is missing or too weak for production: the program refuses to start with it."""
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
@@ -10,6 +11,9 @@ if TYPE_CHECKING:
 _LEAST_CHARACTERS: Final = 12
 """Different ones in a random secret, and characters in a password that a machine keeps."""
 
+_PLACEHOLDER: Final = re.compile("change|secret|example|placeholder|password|default|replace|bookstore", re.IGNORECASE)
+"""Words that examples are made of, and random keys in hexadecimal are not."""
+
 _LEAST_IN_KEY: Final = 20
 _STRIPE: Final = "https://api.stripe.com"
 _MAKE_ONE: Final = "make one with: openssl rand -hex 32"
@@ -19,6 +23,8 @@ def weaknesses(settings: "Settings") -> Iterator[str]:
     """Yield a sentence for everything that production can't do with."""
     if len(set(settings.secret_key.get_secret_value())) < _LEAST_CHARACTERS:
         yield f"BOOKSTORE_SECRET_KEY isn't random; {_MAKE_ONE}"
+    elif _PLACEHOLDER.search(settings.secret_key.get_secret_value()):
+        yield f"BOOKSTORE_SECRET_KEY is somebody's example; {_MAKE_ONE}"
     yield from _of_mongo("BOOKSTORE_MONGO_URL", settings.mongo_url.get_secret_value())
     if settings.mongo_migrate_url.get_secret_value():
         yield from _of_mongo("BOOKSTORE_MONGO_MIGRATE_URL", settings.mongo_migrate_url.get_secret_value())

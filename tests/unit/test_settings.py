@@ -50,6 +50,10 @@ FIT = {
     ("name", "value", "says"),
     [
         *(("BOOKSTORE_SECRET_KEY", secret, "SECRET_KEY isn't random") for secret in ("x" * 64, "abcabcabc" * 8)),
+        *(
+            ("BOOKSTORE_SECRET_KEY", secret, "SECRET_KEY is somebody's example")
+            for secret in ("change-me-to-thirty-two-random-characters", "My_Bookstore_Secret_Key_0123456789abcdef")
+        ),
         ("BOOKSTORE_MONGO_URL", None, "MONGO_URL isn't set"),
         ("BOOKSTORE_MONGO_URL", "mongodb://one:27017/", "MONGO_URL names no user"),
         ("BOOKSTORE_MONGO_URL", "mongodb://app@one:27017/", "MONGO_URL names no user"),
