@@ -5,6 +5,7 @@ through itself, too: that holds where Redis is away.
 """
 
 import ipaddress
+import logging
 import secrets
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -23,27 +24,30 @@ from app.cache.breaker import Breaker
 from app.errors import RateLimited
 from app.settings import Settings
 
+logger: Final = logging.getLogger("bookstore.limits")
+
 _TAKE: Final = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local function take(act, first, last)
-  local left, wait = math.huge, 0
+  local left, tightest, wait, reached = math.huge, first, 0, first
   for at = first, last do
     local quota, window = tonumber(ARGV[3 * at - 1]), tonumber(ARGV[3 * at])
     redis.call('ZREMRANGEBYSCORE', KEYS[at], '-inf', now - window)
     local used = redis.call('ZCARD', KEYS[at])
     if used >= quota then
       local oldest = redis.call('ZRANGE', KEYS[at], used - quota, used - quota, 'WITHSCORES')
-      wait = math.max(wait, tonumber(oldest[2]) + window - now)
+      local its = tonumber(oldest[2]) + window - now
+      if its > wait then wait, reached = its, at end
     end
-    left = math.min(left, quota - used - 1)
+    if quota - used - 1 < left then left, tightest = quota - used - 1, at end
   end
-  if wait > 0 then return {-1, wait} end
+  if wait > 0 then return {-1, wait, reached - first} end
   for at = first, last do
     redis.call('ZADD', KEYS[at], now, act)
     redis.call('PEXPIRE', KEYS[at], ARGV[3 * at])
   end
-  return {left, 0}
+  return {left, 0, tightest - first}
 end
 local replies, first = {}, 1
 while first <= #KEYS do
@@ -87,14 +91,14 @@ class Taken:
     limits: Sequence[tuple[Limit, str]]
     act: str
     left: int
+    tightest: Limit | None
+    """Of which so many are left."""
 
     @property
     def headers(self) -> Mapping[str, str]:
         """What a client should know of it (draft-ietf-httpapi-ratelimit-headers)."""
-        if not self.limits:
-            return {}
-        limit = min((limit for limit, _ in self.limits), key=lambda one: one.quota)
-        return told(limit, left=self.left, seconds=limit.seconds)
+        limit = self.tightest
+        return told(limit, left=self.left, seconds=limit.seconds) if limit else {}
 
 
 def told(limit: Limit, *, left: int, seconds: int) -> Mapping[str, str]:
@@ -103,6 +107,15 @@ def told(limit: Limit, *, left: int, seconds: int) -> Mapping[str, str]:
         "RateLimit-Policy": f'"{limit.name}";q={limit.quota};w={limit.seconds}',
         "RateLimit": f'"{limit.name}";r={left};t={seconds}',
     }
+
+
+@dataclass(frozen=True)
+class _Count:
+    """How many more acts are let through, -1 where this one isn't; how long to wait then, in ms; under which limit."""
+
+    left: int
+    wait: int
+    which: int
 
 
 _Wanted = tuple[Sequence[tuple[Limit, str]], str]
@@ -115,8 +128,7 @@ class RateLimits:
     def __init__(self, settings: Settings) -> None:
         """Make the client; it connects when first used."""
         pool = BlockingConnectionPool.from_url(
-            # The broker's Redis: it evicts nothing, and nobody flushes it.
-            settings.broker_url.get_secret_value(),
+            settings.counting_url,
             max_connections=64,
             timeout=0.2,
             socket_timeout=0.3,
@@ -150,22 +162,22 @@ class RateLimits:
             RateLimited: with how long to wait.
         """
         if not limits:
-            return Taken((), "", 0)
+            return Taken((), "", 0, None)
         act = secrets.token_hex(8)
         # Counted here as well, so that a Redis that comes and goes gives nobody more than one that stays away.
-        left, wait = self._take_here(limits, act)
-        there = await self._take_there(limits, act) if left >= 0 else None
-        if there is not None:
-            left, wait = min(left, there[0]), there[1]
-            if left < 0:
+        count = self._take_here(limits, act)
+        there = await self._take_there(limits, act) if count.left >= 0 else None
+        if there is not None and there.left <= count.left:
+            count = there
+            if count.left < 0:
                 self._forget_here(limits, act)
-        if left < 0:
-            limit = limits[0][0]
-            seconds = max(1, -(-wait // 1000))
+        limit = limits[count.which][0]
+        if count.left < 0:
+            seconds = max(1, -(-count.wait // 1000))
             raise RateLimited(
                 "Too many attempts; wait a moment.", retry_after=seconds, told=told(limit, left=0, seconds=seconds)
             )
-        return Taken(limits, act, left)
+        return Taken(limits, act, count.left, limit)
 
     async def give_back(self, taken: Taken) -> None:
         """Count it no longer."""
@@ -178,14 +190,14 @@ class RateLimits:
         await self._redis.aclose()
         await self._redis.connection_pool.disconnect()
 
-    async def _take_there(self, limits: Sequence[tuple[Limit, str]], act: str) -> tuple[int, int] | None:
+    async def _take_there(self, limits: Sequence[tuple[Limit, str]], act: str) -> _Count | None:
         return None if self._breaker.is_open else await self._takes((limits, act))
 
-    async def _take_all(self, wanted: Sequence[_Wanted]) -> Sequence[tuple[int, int] | None]:
+    async def _take_all(self, wanted: Sequence[_Wanted]) -> Sequence[_Count | None]:
         keys = [_key(limit, who) for limits, _ in wanted for limit, who in limits]
         args = [of for limits, act in wanted for limit, _ in limits for of in (act, limit.quota, limit.seconds * 1000)]
         replies = await self._try(self._take, keys, args)
-        return [None] * len(wanted) if replies is None else [(int(left), int(wait)) for left, wait in replies]
+        return [None] * len(wanted) if replies is None else [_Count(*map(int, reply)) for reply in replies]
 
     async def _give_back_all(self, acts: Sequence[Taken]) -> Sequence[None]:
         keys = [_key(limit, who) for taken in acts for limit, who in taken.limits]
@@ -197,31 +209,33 @@ class RateLimits:
             return None
         try:
             reply = await script(keys=keys, args=args)
-        except (RedisError, OSError, TimeoutError):
+        except (RedisError, OSError, TimeoutError) as error:
             self._breaker.failed()
+            logger.warning("attempts are counted by this replica alone", extra={"error": type(error).__name__})
             return None
         self._breaker.succeeded()
         return reply
 
-    def _take_here(self, limits: Sequence[tuple[Limit, str]], act: str) -> tuple[int, int]:
+    def _take_here(self, limits: Sequence[tuple[Limit, str]], act: str) -> _Count:
         now = clock.monotonic()
         if len(self._here) > _MOST_COUNTED_HERE:
             # Who floods us with names pushes out the oldest: Redis counts on.
             for key in list(self._here)[: _MOST_COUNTED_HERE // 10]:
                 del self._here[key]
-        left, wait = limits[0][0].quota, 0.0
-        for limit, who in limits:
+        left, tightest, wait, reached = limits[0][0].quota, 0, 0.0, 0
+        for which, (limit, who) in enumerate(limits):
             acts = self._here.get(_key(limit, who), deque())
             while acts and now - acts[0][0] >= limit.seconds:
                 acts.popleft()
-            left = min(left, limit.quota - len(acts) - 1)
-            if len(acts) >= limit.quota:
-                wait = max(wait, acts[len(acts) - limit.quota][0] + limit.seconds - now)
+            if limit.quota - len(acts) - 1 < left:
+                left, tightest = limit.quota - len(acts) - 1, which
+            if len(acts) >= limit.quota and (its := acts[len(acts) - limit.quota][0] + limit.seconds - now) > wait:
+                wait, reached = its, which
         if wait > 0:
-            return -1, int(wait * 1000)
+            return _Count(-1, int(wait * 1000), reached)
         for limit, who in limits:
             self._here.setdefault(_key(limit, who), deque()).append((now, act))
-        return left, 0
+        return _Count(left, 0, tightest)
 
     def _forget_here(self, limits: Sequence[tuple[Limit, str]], act: str) -> None:
         for key in (_key(limit, who) for limit, who in limits):

@@ -23,6 +23,11 @@ class Environment(StrEnum):
     TEST = "test"
 
 
+def is_rabbitmq(broker_url: str) -> bool:
+    """Tell whether Celery's broker is RabbitMQ, rather than Redis."""
+    return broker_url.startswith(("amqp://", "amqps://"))
+
+
 def listed(text: str) -> tuple[str, ...]:
     """Return the parts of a list with commas."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
@@ -61,6 +66,11 @@ class Settings(BaseSettings):
         SecretStr("redis://127.0.0.1:6482/0"), description="Celery's broker: Redis, or RabbitMQ (`amqp://…`)"
     )
     broker_url_file: Path | None = Field(None, description="A file that holds `BOOKSTORE_BROKER_URL`")
+    limits_url: SecretStr = Field(
+        SecretStr(""),
+        description="Redis for counting attempts; unset, the broker's where that is a Redis, else the cache's",
+    )
+    limits_url_file: Path | None = Field(None, description="A file that holds `BOOKSTORE_LIMITS_URL`")
     smtp_url: SecretStr = Field(
         SecretStr("smtp://127.0.0.1:8025"),
         description="The mail server: `smtps://user:password@host:465`, or `smtp://…:587` for STARTTLS",
@@ -189,6 +199,12 @@ class Settings(BaseSettings):
     def edges(self) -> tuple[str, ...]:
         """The addresses in `edge_sockets`."""
         return listed(self.edge_sockets)
+
+    @property
+    def counting_url(self) -> str:
+        """Where attempts are counted: best in a Redis that evicts nothing and that nobody flushes."""
+        broker, cache = self.broker_url.get_secret_value(), self.cache_url.get_secret_value()
+        return self.limits_url.get_secret_value() or (cache if is_rabbitmq(broker) else broker)
 
     @property
     def allowed_origins(self) -> tuple[str, ...]:

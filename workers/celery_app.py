@@ -5,7 +5,7 @@ from typing import Final
 from celery import Celery
 from celery.signals import setup_logging, worker_process_init, worker_process_shutdown
 
-from app.settings import Settings
+from app.settings import Settings, is_rabbitmq
 from app.telemetry import configure_logging
 from workers import runtime
 from workers.schedule import SCHEDULE
@@ -19,7 +19,7 @@ def transport_options(broker_url: str) -> dict[str, object]:
     RabbitMQ gives a dead worker's task to another by itself, and confirms what it took. Redis does neither: there a
     task that nobody acknowledged comes back after a minute.
     """
-    if broker_url.startswith(("amqp://", "amqps://")):
+    if is_rabbitmq(broker_url):
         return {"confirm_publish": True}
     return {"visibility_timeout": 60, "socket_timeout": 5, "socket_connect_timeout": 2}
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from beanie import Document
 from pydantic import Field
@@ -46,14 +46,20 @@ class UserToken(Document):
         cls, token_hash: bytes, purpose: Purpose, *, at: datetime, session: AsyncClientSession
     ) -> "UserToken | None":
         """Use the token up; None where it was used, replaced, has expired, or never was."""
-        found = await cls.get_pymongo_collection().find_one_and_delete(
-            {"hash": token_hash, "purpose": purpose.value, "user_id": {"$ne": None}, "expires_at": {"$gt": at}},
-            session=session,
-        )
+        found = await cls.get_pymongo_collection().find_one_and_delete(_held(token_hash, purpose, at), session=session)
         return cls.model_validate(found) if found else None
+
+    @classmethod
+    async def holds(cls, token_hash: bytes, purpose: Purpose, *, at: datetime) -> bool:
+        """Tell whether `use` would find it."""
+        return await cls.get_pymongo_collection().find_one(_held(token_hash, purpose, at), {"_id": 1}) is not None
 
     @classmethod
     async def forget(cls, user_id: str, *purposes: Purpose, session: AsyncClientSession) -> None:
         """Make a user's tokens for these purposes, or for any, good for nothing."""
         query = {"user_id": user_id} | ({"purpose": {"$in": [one.value for one in purposes]}} if purposes else {})
         await cls.get_pymongo_collection().delete_many(query, session=session)
+
+
+def _held(token_hash: bytes, purpose: Purpose, at: datetime) -> dict[str, Any]:
+    return {"hash": token_hash, "purpose": purpose.value, "user_id": {"$ne": None}, "expires_at": {"$gt": at}}

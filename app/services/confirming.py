@@ -1,6 +1,7 @@
 """Finds out whether an e-mail address is its user's: sends a token there, and hears it again."""
 
 from datetime import timedelta
+from functools import partial
 
 from app import clock
 from app.errors import Gone, NotFound
@@ -32,7 +33,7 @@ async def send_again(desk: Desk, user_id: str, *, device: Device, once: Once[Non
     Raises:
         RateLimited: too many letters to this address.
     """
-    user = await User.of_id(user_id)
+    user = await desk.writer.database.fresh(partial(User.of_id, user_id))
     if user is None:
         raise NotFound("There is no such user.")
     await count_letter(desk, user.email_folded or "", device)

@@ -13,7 +13,7 @@ from app.database import Database, ping
 from app.models.outbox_event import OutboxEvent
 from app.pagination import COUNTED_UP_TO
 from app.schemas.fields import Timestamp
-from app.settings import Settings
+from app.settings import Settings, is_rabbitmq
 
 _PATIENCE_SECONDS = 0.5
 
@@ -70,7 +70,7 @@ async def status_of(settings: Settings, database: Database) -> Status:
                 works="everything" if cache else "everything; reads go to MongoDB and are slower",
             ),
             Dependency(
-                name="rabbitmq-broker" if _is_amqp(settings.broker_url.get_secret_value()) else "redis-broker",
+                name="rabbitmq-broker" if is_rabbitmq(settings.broker_url.get_secret_value()) else "redis-broker",
                 state="up" if broker else "down",
                 works="everything" if broker else "everything but background work, which waits",
             ),
@@ -87,12 +87,8 @@ async def _events() -> Events | None:
         return None
 
 
-def _is_amqp(url: str) -> bool:
-    return url.startswith(("amqp://", "amqps://"))
-
-
 async def _broker_answers(url: str) -> bool:
-    return await (_listens(url) if _is_amqp(url) else _redis_answers(url))
+    return await (_listens(url) if is_rabbitmq(url) else _redis_answers(url))
 
 
 async def _listens(url: str) -> bool:

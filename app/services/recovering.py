@@ -1,5 +1,7 @@
 """Gives people a new password: those who forgot theirs, by a letter; those who know it, at once."""
 
+from functools import partial
+
 from app import clock
 from app.cache import tags
 from app.errors import Gone, InvalidCredentials, NotFound
@@ -55,9 +57,13 @@ async def reset_password(desk: Desk, token: str, password: str, *, once: Once[No
         InvalidInput: the password is no good; the token holds on.
     """
     check_password(password, pointer="/password")
-    hashed = await desk.passwords.hash(password)
+    known = partial(UserToken.holds, hash_of(token), Purpose.RESET_PASSWORD, at=clock.now())
+    # Nobody's guesses at tokens keep the hashing threads busy.
+    hashed = await desk.passwords.hash(password) if await desk.writer.database.fresh(known) else None
 
     async def work(attempt: Attempt) -> None:
+        if hashed is None:
+            raise Gone(GONE)
         moment = clock.now()
         used = await UserToken.use(hash_of(token), Purpose.RESET_PASSWORD, at=moment, session=attempt.session)
         user = await User.of_id(used.user_id, attempt.session) if used and used.user_id else None
@@ -83,7 +89,7 @@ async def change_password(
         InvalidInput: the new one is no good.
         RateLimited: too many wrong ones.
     """
-    user = await User.of_id(who.user_id)
+    user = await desk.writer.database.fresh(partial(User.of_id, who.user_id))
     if user is None:
         raise NotFound("There is no such user.")
     check_password(password, pointer="/password", own=own_words(user))

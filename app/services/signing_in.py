@@ -1,5 +1,7 @@
 """Lets people in: registers them, and checks who they are."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -82,16 +84,8 @@ async def sign_in(desk: Desk, given: SignIn, *, device: Device, once: Once[Token
         RateLimited: too many failed, for this account or name, or from this address.
     """
     user = await desk.admissions.user_of(given.login)
-    taken = await _count(desk, user.id if user else folded(given.login), device)
-    try:
+    async with _guess(desk, user.id if user else folded(given.login), device) as taken:
         answer = await _sign_in(desk, user, given.password.get_secret_value(), device=device, once=once)
-    except InvalidCredentials:
-        raise
-    except BaseException:
-        # Our own failure, or the client's hanging up: no guess was answered.
-        await desk.limits.give_back(taken)
-        raise
-    await desk.limits.give_back(taken)
     return with_limits(answer, replace(taken, left=taken.left + 1))
 
 
@@ -133,17 +127,30 @@ async def check_own_password(desk: Desk, user: User, password: str, *, device: D
         InvalidCredentials: it is another.
         RateLimited: too many were.
     """
-    taken = await _count(desk, user.id, device)
-    verdict = await desk.passwords.check(password, user.password_hash)
-    if not verdict.right:
-        raise InvalidCredentials("The current password is wrong.")
-    await desk.limits.give_back(taken)
+    async with _guess(desk, user.id, device):
+        verdict = await desk.passwords.check(password, user.password_hash)
+        if not verdict.right:
+            raise InvalidCredentials("The current password is wrong.")
 
 
-async def _count(desk: Desk, whose: str, device: Device) -> Taken:
+@asynccontextmanager
+async def _guess(desk: Desk, whose: str, device: Device) -> AsyncIterator[Taken]:
+    """Count a guess at somebody's password, for as long as it isn't known to be right.
+
+    Nor does it count where it wasn't answered: by our own failure, or since the client hung up.
+    """
     account = Limit.spelt("sign-in", desk.settings.limit_sign_in)
     address = Limit.spelt("sign-in-address", desk.settings.limit_sign_in_address)
-    return await desk.limits.take((account, whose), *desk.limits.of_address(address, device.address))
+    taken = await desk.limits.take((account, whose), *desk.limits.of_address(address, device.address))
+    wrong = False
+    try:
+        yield taken
+    except InvalidCredentials:
+        wrong = True
+        raise
+    finally:
+        if not wrong:
+            await desk.limits.give_back(taken)
 
 
 def with_limits(answer: Answer, taken: Taken) -> Answer:

@@ -93,6 +93,88 @@ async def test_letters_are_limited_whether_anybody_has_the_address_or_not(client
         assert [answer.status_code for answer in answers] == [202] * 5 + [429]
 
 
+@pytest.mark.parametrize(
+    ("broker", "counted_in"),
+    [
+        ("redis://broker:6379/0", "redis://broker:6379/0"),
+        ("amqp://shop:password@rabbit:5672//", "redis://cache:6379/0"),
+        ("amqps://shop:password@rabbit:5671//", "redis://cache:6379/0"),
+    ],
+)
+def test_attempts_are_counted_in_a_redis_whatever_the_broker_is(
+    settings: Settings, broker: str, counted_in: str
+) -> None:
+    urls = {"broker_url": SecretStr(broker), "cache_url": SecretStr("redis://cache:6379/0")}
+    asked = settings.model_copy(update=urls)
+
+    assert asked.counting_url == counted_in
+    named = asked.model_copy(update={"limits_url": SecretStr("redis://counts:6379/0")})
+    assert named.counting_url == "redis://counts:6379/0"
+
+
+async def test_replicas_count_together_with_rabbitmq_as_broker(settings: Settings) -> None:
+    asked = settings.model_copy(update={"broker_url": SecretStr("amqp://shop:password@127.0.0.1:1//")})
+    here, there, limit = RateLimits(asked), RateLimits(asked), Limit(f"shared-{os.getpid()}", 2, 300)
+
+    await here.take((limit, "ada"))
+    await there.take((limit, "ada"))
+
+    for replica in (here, there):
+        with pytest.raises(RateLimited):
+            await replica.take((limit, "ada"))
+        await replica.aclose()
+
+
+async def test_a_window_slides(settings: Settings) -> None:
+    """What was done half a window later counts for half a window longer."""
+    here, there, limit = RateLimits(settings), RateLimits(settings), Limit(f"slides-{os.getpid()}", 2, 2)
+
+    await here.take((limit, "ada"))
+    await asyncio.sleep(1)
+    await there.take((limit, "ada"))
+    await asyncio.sleep(1.1)
+
+    # The first is over, for everybody; the second isn't, though a window that doesn't slide would be a new one.
+    assert (await here.take((limit, "ada"))).left == 0
+    for replica in (here, there):
+        await replica.aclose()
+
+
+async def test_it_is_said_which_limit_was_reached(app: FastAPI) -> None:
+    async with _from(app, "203.0.113.10") as stranger:
+        answers = [await _guess(stranger, f"name{number}") for number in range(101)]
+
+    assert [answer.status_code for answer in answers[-2:]] == [401, 429]
+    assert answers[-1].headers["ratelimit-policy"] == '"sign-in-address";q=100;w=300'
+    assert answers[-1].headers["ratelimit"].startswith('"sign-in-address";r=0')
+
+
+async def test_a_guess_that_nobody_checked_does_not_count(
+    client: httpx.AsyncClient, shop: Resources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = bearer((await a_user(client))["access_token"])
+    wanted = {"current_password": PASSWORD, "password": "another long passphrase"}
+
+    with monkeypatch.context() as crowded:
+        crowded.setattr(shop.desk.passwords, "_most_waiting", 0)
+        for _ in range(15):
+            assert_problem(await client.post(f"{API}/users/me/password", json=wanted, headers=mine), 503, "overloaded")
+
+    assert (await client.post(f"{API}/users/me/password", json=wanted, headers=mine)).status_code == 204
+
+
+async def test_tokens_that_hold_nothing_cost_no_hash(
+    client: httpx.AsyncClient, shop: Resources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shop.desk.passwords, "_most_waiting", 0)
+
+    answer = await client.post(
+        f"{API}/auth/password/reset", json={"token": "A" * 43, "password": "another long passphrase"}
+    )
+
+    assert_problem(answer, 410, "gone")
+
+
 async def test_a_stranger_cannot_name_another_address(app: FastAPI, shop: Resources) -> None:
     """Who isn't our proxy may write into `X-Forwarded-For` what they like."""
     seen: Counter[int] = Counter()
