@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import re
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -140,13 +141,12 @@ async def edited_cart(market: Market) -> list[str]:
 
     placed, edited = await asyncio.gather(market.buy(), edit())
 
+    if (placed.status_code, edited.status_code) != (201, 201):
+        return [f"heard {placed.text} {edited.text}"]
     left = (await market.surely(lambda: market.buyer.get(f"{API}/cart"))).json()["items"]
     here = sorted(item["book_id"] for item in [*placed.json()["items"], *left])
-    return (
-        _unless((placed.status_code, edited.status_code) == (201, 201), f"{placed.text} {edited.text}")
-        + _unless(here == sorted([first, second]), f"ordered and left are {here}, put in were {[first, second]}")
-        + await market.wrong_stock(first, second)
-    )
+    said = f"ordered and left are {here}, put in were {[first, second]}"
+    return _unless(here == sorted([first, second]), said) + await market.wrong_stock(first, second)
 
 
 async def cancelled_twice(market: Market) -> list[str]:
@@ -188,6 +188,14 @@ async def cancelled_while_paid(market: Market) -> list[str]:
         + _unless((now["status"], money) == ("cancelled", 0), f"the order is {now['status']}, and {money} were kept")
         + await market.wrong_stock(book)
     )
+
+
+async def lost(race: Callable[[], Awaitable[Sequence[str]]], said: str) -> Sequence[str]:
+    """Run a race until something like `said` is said of it; return all that was said then."""
+    found: Sequence[str] = []
+    while not any(re.search(said, sentence) for sentence in found):
+        found = await race()
+    return found
 
 
 Race = Callable[[Market], Awaitable[Sequence[str]]]

@@ -33,9 +33,18 @@ DATABASE: Final = "bookstore_race"
 
 @asynccontextmanager
 async def running_farm(
-    settings: Settings, folder: Path, *, sabotage: str = "", environment: Mapping[str, str], replicas: int = 2
+    settings: Settings,
+    folder: Path,
+    *,
+    sabotage: str = "",
+    environment: Mapping[str, str],
+    first: Mapping[str, str] | None = None,
+    replicas: int = 2,
 ) -> AsyncIterator[Farm]:
-    """Start a farm whose replicas are sabotaged as named; its cache is empty, its edge its own."""
+    """Start a farm whose replicas are sabotaged as named; its cache is empty, its edge its own.
+
+    The first replica may be told something else than the others.
+    """
     # In a process of its own: Beanie binds the models of a process to one database.
     job = {**os.environ, "BOOKSTORE_MONGO_DATABASE": DATABASE, "PYTHONPATH": str(REPOSITORY)}
     migrating = await asyncio.create_subprocess_exec(sys.executable, "-m", "app.migrate", env=job)
@@ -65,7 +74,7 @@ async def running_farm(
     uvicorn = ("-m", "uvicorn", "tests.race.sabotage:create_app", "--factory", "--loop", "uvloop", "--no-access-log")
     async with AsyncExitStack() as stack:
         for number, port in enumerate(ports, 1):
-            name = {"BOOKSTORE_PROCESS_NAME": f"farm-{number}"}
+            name = {"BOOKSTORE_PROCESS_NAME": f"farm-{number}"} | dict(first or {} if number == 1 else {})
             command = (sys.executable, *uvicorn, "--port", str(port))
             await stack.enter_async_context(_process(*command, env=api | name, log=folder / f"api-{number}.log"))
         balancer = (haproxy_binary(), "-W", "-S", str(folder / "master.sock"), "-f", str(CONFIGURATION))

@@ -91,6 +91,26 @@ def no_lease() -> None:
     patch.setattr(Invalidator, "outlast_edges", outlast_edges)
 
 
+def no_redis_lease() -> None:
+    """Don't wait until nobody believes a Redis any more that can't be told."""
+
+    async def outlast(_: Invalidator) -> None:
+        return
+
+    patch.setattr(Invalidator, "_outlast_shared", outlast)
+
+
+def no_order() -> None:
+    """Tell the edges before Redis: for a moment they are filled again from what it still holds."""
+
+    async def touch(self: Invalidator, told: Names, *_: Any) -> None:
+        await self.outlast_edges(told)
+        await asyncio.sleep(0.02)
+        await self._shared.forget(told)
+
+    patch.setattr(Invalidator, "_touch", touch)
+
+
 def no_next_flight() -> None:
     """Let everybody join the run that is in the air, also where it may have read something older."""
     intact = Flights.join
@@ -99,6 +119,15 @@ def no_next_flight() -> None:
         return await intact(self, key, work, running_will_do=True)
 
     patch.setattr(Flights, "join", join)
+
+
+def never_watches() -> None:
+    """Leave the watching to other replicas."""
+
+    async def run(_: Watcher) -> None:
+        await asyncio.Event().wait()
+
+    patch.setattr(Watcher, "run", run)
 
 
 def no_watcher() -> None:
@@ -119,7 +148,10 @@ STEPS = {
     "no-token": no_token,
     "no-waiting": no_waiting,
     "no-lease": no_lease,
+    "no-redis-lease": no_redis_lease,
+    "no-order": no_order,
     "no-next-flight": no_next_flight,
+    "never-watches": never_watches,
     "no-watcher": no_watcher,
     **order_sabotage.STEPS,
     **payment_sabotage.STEPS,

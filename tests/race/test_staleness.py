@@ -1,13 +1,18 @@
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
+from pymongo import AsyncMongoClient
 
 from app.settings import Settings
 from bench.staleness import Findings, Search
+from tests.factories.books import API
 from tests.haproxy.edge import NOBODY
-from tests.race.farm import running_farm
+from tests.race.farm import DATABASE, running_farm
 
 READS, WRITES = 2_500, 50
 """Per intact run here, at least; `./bookstore bench staleness` checks 100,000 reads and more."""
@@ -21,17 +26,20 @@ NO_SOCKET = {"BOOKSTORE_EDGE_SOCKETS": NOBODY}
 
 @dataclass(frozen=True)
 class Build:
-    """What is done to the replicas, and what they are told."""
+    """What is done to the replicas, and what they, or the first of them alone, are told."""
 
     sabotage: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
+    first: Mapping[str, str] = field(default_factory=dict)
+    writes: int = WRITES
 
 
 async def search(settings: Settings, folder: Path, build: Build, *, until_stale: bool) -> Findings:
-    async with running_farm(settings, folder, sabotage=build.sabotage, environment=build.environment) as farm:
+    told = {"environment": build.environment, "first": build.first}
+    async with running_farm(settings, folder, sabotage=build.sabotage, replicas=3, **told) as farm:
         finding = Search(farm.url, farm.staff_token)
         reads = 10**9 if until_stale else READS
-        return await finding.run(reads=reads, writes=WRITES, seconds=LONG_ENOUGH, until_stale=until_stale)
+        return await finding.run(reads=reads, writes=build.writes, seconds=LONG_ENOUGH, until_stale=until_stale)
 
 
 @pytest.mark.parametrize(
@@ -40,6 +48,8 @@ async def search(settings: Settings, folder: Path, build: Build, *, until_stale:
         pytest.param(Build(), id="intact"),
         pytest.param(Build("slow-fill"), id="slow fills"),
         pytest.param(Build("slow-fill", NO_REDIS), id="no Redis"),
+        pytest.param(Build(first=NO_REDIS | {"SABOTAGE": "never-watches"}, writes=6), id="one replica without Redis"),
+        pytest.param(Build("slow-fill", NO_SOCKET, writes=4), id="an edge out of reach"),
     ],
 )
 async def test_no_answer_goes_behind_an_acknowledged_write(settings: Settings, tmp_path: Path, build: Build) -> None:
@@ -49,7 +59,11 @@ async def test_no_answer_goes_behind_an_acknowledged_write(settings: Settings, t
     assert found.stale == []
     assert (found.failed_reads, found.failed_writes) == ({}, 0)
     assert found.reads >= READS
-    assert found.writes >= WRITES
+    assert found.writes >= build.writes
+    if build == Build():
+        # Each level has answered, or nothing was proven of it.
+        by = "\n".join(found.answered_by)
+        assert all(level in by for level in ("haproxy; hit", "bookstore; hit", "bookstore; fwd=uri-miss")), by
 
 
 @pytest.mark.parametrize(
@@ -60,6 +74,11 @@ async def test_no_answer_goes_behind_an_acknowledged_write(settings: Settings, t
         pytest.param(Build("slow-fill,no-token"), id="fills stored whatever their token"),
         pytest.param(Build("no-waiting"), id="writers that don't wait"),
         pytest.param(Build("no-lease", NO_SOCKET), id="an edge out of reach not waited out"),
+        pytest.param(
+            Build(first=NO_REDIS | {"SABOTAGE": "never-watches,no-redis-lease"}),
+            id="a Redis out of reach not waited out",
+        ),
+        pytest.param(Build("no-order"), id="edges told before Redis"),
         pytest.param(Build("slow-fill,no-next-flight", NO_REDIS), id="flights joined in the air"),
     ],
 )
@@ -68,3 +87,36 @@ async def test_each_step_is_needed(settings: Settings, tmp_path: Path, build: Bu
 
     print(f"stale after {found.reads} reads, {found.seconds:.1f} s: {found.stale[:1]}")
     assert found.stale
+
+
+@pytest.mark.parametrize(
+    ("build", "shown"),
+    [pytest.param(Build(), 200, id="intact"), pytest.param(Build("no-watcher"), 100, id="nobody watches")],
+)
+async def test_what_changed_past_the_shop_is_shown_by_the_watcher_alone(
+    settings: Settings, tmp_path: Path, build: Build, shown: int
+) -> None:
+    async with (
+        running_farm(settings, tmp_path, sabotage=build.sabotage, environment={}) as farm,
+        httpx.AsyncClient(base_url=farm.url, trust_env=False, timeout=20) as reader,
+        AsyncMongoClient[dict[str, Any]](settings.mongo_url.get_secret_value()) as mongo,
+    ):
+        # given: a book that both levels keep
+        headers = {"Authorization": f"Bearer {farm.staff_token}"}
+        body = {"title": "Emma", "authors": ["A"], "language": "en", "price": {"amount": 100, "currency": "USD"}}
+        book = (await reader.post(f"{API}/books", json=body, headers=headers)).json()["id"]
+        await _answered_by("haproxy; hit", reader, book)
+
+        # when
+        await mongo[DATABASE]["books"].update_one({"_id": book}, {"$set": {"price.amount": 200}})
+
+        # then: HAProxy's answer runs out, and what Redis holds then is the truth, or isn't
+        assert await _answered_by("bookstore; hit", reader, book) == shown
+
+
+async def _answered_by(level: str, reader: httpx.AsyncClient, book: str) -> int:
+    """Read the book until this level answers; return the price that it shows then."""
+    async with asyncio.timeout(LONG_ENOUGH):
+        while (answer := await reader.get(f"{API}/books/{book}")).headers.get("Cache-Status") != level:
+            await asyncio.sleep(0.05)
+    return int(answer.json()["price"]["amount"])
