@@ -8,6 +8,7 @@ from stack.load.ordeals import lose
 from stack.load.run import run_under_load
 from stack.load.traffic import PURCHASES
 from stack.running import Stack
+from tests.failover.promises import is_timely
 
 RATE = 6.0
 """Requests a second, half of which buy: a slow machine shared with others must carry them."""
@@ -27,6 +28,7 @@ async def test_every_acknowledged_order_is_there_once_paid_and_confirmed(
     broken = {check.name for check in outcome.report.checks if not check.holds}
     # Timing, which a machine that others keep busy must not fail.
     assert broken - {"cached reads failed"} == set(), outcome.report.details
+    assert is_timely(outcome.report)
     assert outcome.verdict.findings == []
     assert set(outcome.report.nodes.values()) == {outcome.report.acknowledged_writes}
     assert outcome.verdict.counts.taken == outcome.verdict.counts.entered_in

@@ -9,11 +9,7 @@ from stack.demo.html import write_html
 from stack.demo.png import write_png
 from stack.demo.scenario import Blow, Plan
 from stack.running import Stack
-from tests.failover.promises import ATTEMPTS, STANDSTILL_SECONDS
-
-# Seconds without an acknowledged write. The demo prints the exact bars (5, 6, 0.3); a machine that others keep busy
-# must not fail the build, and a hand-over now and then misses its moment by the second that followers sleep.
-LONGEST_GAP = {Blow.KILL: 15.0, Blow.STOP: 18.0, Blow.STEPDOWN: 2.5}
+from tests.failover.promises import ATTEMPTS, STANDSTILL_SECONDS, is_timely
 
 
 @pytest.mark.parametrize("blow", list(Blow))
@@ -36,7 +32,7 @@ async def test_no_acknowledged_write_is_lost_doubled_or_hidden(
     assert list(report.nodes.values()) == [report.acknowledged_writes] * 3
     assert report.acknowledged_writes > 0
     assert report.checked_reads > 0
-    assert report.gap.seconds <= LONGEST_GAP[blow] or report.longest_pause >= STANDSTILL_SECONDS
+    assert is_timely(report)
     assert {row["state"] for row in (await asyncio.to_thread(system.status))["processes"]} == {"running"}
 
     # then the files say the same
