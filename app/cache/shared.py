@@ -33,6 +33,8 @@ _TOLD_SECONDS: Final = 10
 
 _MOST_NOTES: Final = 50
 _MAX_ANSWERS_PER_NAME: Final = 2000
+"""Of more than these one, whichever, makes room: many different questions keep nobody's from being kept."""
+
 _MAX_LOOKS: Final = 16
 """So many at most in one script: Redis serves nobody else while it runs."""
 
@@ -70,7 +72,11 @@ return 1
 
 _STORE = """
 if redis.call('HGET', KEYS[1], 'token') ~= ARGV[2] then return 0 end
-if redis.call('HLEN', KEYS[1]) > tonumber(ARGV[4]) then return 0 end
+if redis.call('HLEN', KEYS[1]) > tonumber(ARGV[4]) then
+  local other = redis.call('HRANDFIELD', KEYS[1])
+  if other == 'token' then return 0 end
+  redis.call('HDEL', KEYS[1], other)
+end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
 return 1
 """

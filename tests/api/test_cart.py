@@ -219,3 +219,32 @@ async def test_a_repeat_puts_in_once(staff: httpx.AsyncClient, guest: httpx.Asyn
     assert [answer.status_code for answer in answers] == [201] * 10
     assert len({answer.content for answer in answers}) == 1
     assert (await guest.get(CART)).json()["quantity"] == 1
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"price": {"amount": 1, "currency": "USD"}},
+        {"price_when_added": {"amount": 1, "currency": "USD"}},
+        {"unit_price": 1},
+        {"total": 1},
+        {"user_id": "usr_01J00000000000000000000000"},
+        {"cart_id": "crt_01J00000000000000000000000"},
+        {"$set": {"quantity": 5}},
+    ],
+)
+async def test_the_shop_says_what_a_line_costs_and_whose_it_is(
+    staff: httpx.AsyncClient, customer: httpx.AsyncClient, extra: dict[str, object]
+) -> None:
+    book = await a_stocked_book(staff)
+    await put_in_cart(customer, book)
+    before = (await customer.get(CART)).json()
+
+    answers = [
+        await customer.post(f"{CART}/items", json={"book_id": book, "quantity": 1} | extra),
+        await customer.put(f"{CART}/items/{book}", json={"quantity": 2} | extra),
+        await customer.patch(f"{CART}/items/{book}", json={"quantity": 2} | extra),
+    ]
+
+    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(422, "validation_error")] * 3
+    assert (await customer.get(CART)).json() == before

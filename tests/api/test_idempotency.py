@@ -1,10 +1,12 @@
 import asyncio
 
 import httpx
+from redis.asyncio import Redis
 
+from app.lifespan import Resources
 from tests.api.test_problems import assert_problem
 from tests.factories.books import API, a_book, book_body
-from tests.factories.buying import order_body
+from tests.factories.buying import a_stocked_book, order, order_body
 
 
 async def test_a_repeat_with_the_same_key_gives_the_same_answer(staff: httpx.AsyncClient) -> None:
@@ -78,3 +80,23 @@ async def test_two_keys_in_one_request_are_refused(staff: httpx.AsyncClient, cus
         [field] = assert_problem(answer, 422, "validation_error")["errors"]
         assert (field["pointer"], field["code"]) == ("header:Idempotency-Key", "ambiguous")
     assert made.status_code == 201
+
+
+async def test_answers_survive_a_flush_of_redis(
+    staff: httpx.AsyncClient, customer: httpx.AsyncClient, shop: Resources
+) -> None:
+    # given
+    book, headers = await a_stocked_book(staff, 5), {"Idempotency-Key": "ordered-once"}
+    placed = await order(customer, (book, 1), headers=headers)
+
+    # when
+    for url in (shop.settings.cache_url, shop.settings.broker_url):
+        async with Redis.from_url(url.get_secret_value()) as redis:
+            await redis.flushdb()
+    again = await order(customer, (book, 1), headers=headers)
+
+    # then
+    assert (placed.status_code, again.status_code) == (201, 201)
+    assert again.content == placed.content
+    assert again.headers["idempotency-replayed"] == "true"
+    assert await shop.database.database["orders"].count_documents({}) == 1

@@ -1,7 +1,10 @@
 import asyncio
 from datetime import timedelta
 
+import pytest
+
 from app import clock
+from app.cache import shared as shared_module
 from app.cache.shared import SharedStore
 from app.cache.tags import EVERYTHING, together
 from tests.factories.own_redis import OwnRedis
@@ -42,6 +45,19 @@ async def test_a_fill_that_began_before_a_flush_is_refused(shared: SharedStore) 
     await shared.forget(frozenset({EVERYTHING}))
 
     assert not await shared.fill("bk_1", "v", token=slow.token, answer=b"the old price")
+
+
+async def test_a_full_family_keeps_what_comes_last(shared: SharedStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_module, "_MAX_ANSWERS_PER_NAME", 10)
+    await shared.believe(until=clock.now() + A_WHILE)
+    token = (await shared.look("search", "0")).token
+    assert token is not None
+
+    filled = [await shared.fill("search", str(n), token=token, answer=b"found") for n in range(100)]
+
+    kept = [(await shared.look("search", str(n))).answer for n in range(100)]
+    assert 9 <= sum(answer is not None for answer in kept) <= 11
+    assert filled.count(True) >= 60  # but for those that met the token, one in eleven
 
 
 async def test_thousands_of_sessions_are_forgotten_at_once_and_the_catalogue_is_kept(shared: SharedStore) -> None:

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.haproxy.conftest import StartEdge
-from tests.haproxy.edge import Edge
+from tests.haproxy.edge import Edge, free_port
 from tests.haproxy.origin import Answer, Origin, Seen
 
 ASKED = {"X-Request-ID": "the-request-1"}
@@ -121,6 +121,16 @@ async def test_an_address_that_asks_too_often_is_429_and_others_are_not(start_ed
     assert problem(refused) == {
         "title": "Too Many Requests", "code": "rate_limited", "instance": "/api/v1/cart", "retryable": True,
     }  # fmt: skip
+
+
+async def test_a_network_of_ipv6_is_one_address(start_edge: StartEdge, origin: Origin) -> None:
+    # given
+    edge = await start_edge(origin, HAPROXY_TRUSTED="192.0.2.1", HAPROXY_BIND=f"[::1]:{free_port()}")
+    # when
+    answer = await edge.client.get("/api/v1/cart", headers=ASKED)
+    # then: counted is ::/64, of which ::1 is one address
+    assert answer.status_code == 200
+    assert " key=:: " in await edge.runtime("show table addresses")
 
 
 async def test_trusted_addresses_have_no_limit(start_edge: StartEdge, origin: Origin) -> None:
