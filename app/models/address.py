@@ -1,7 +1,7 @@
 """Keeps the addresses that users have things sent to."""
 
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from beanie import Document, SortDirection
 from pydantic import Field
@@ -29,9 +29,10 @@ class SavedAddress(Document):
     INDEXES: ClassVar[list[IndexModel]] = [IndexModel([("user_id", ASCENDING), ("_id", DESCENDING)])]
 
     @classmethod
-    async def of_user(cls, user_id: str) -> "list[SavedAddress]":
+    async def of_user(cls, user_id: str, *, after: str | None, limit: int) -> "list[SavedAddress]":
         """Return a user's addresses, the newest first."""
-        return await cls.find({"user_id": user_id}).sort([("_id", SortDirection.DESCENDING)]).to_list()
+        query: dict[str, Any] = {"user_id": user_id} | ({"_id": {"$lt": after}} if after else {})
+        return await cls.find(query).sort([("_id", SortDirection.DESCENDING)]).limit(limit).to_list()
 
     @classmethod
     async def owned(
@@ -41,7 +42,7 @@ class SavedAddress(Document):
         return await cls.find_one({"_id": address_id, "user_id": user_id}, session=session)
 
     @classmethod
-    async def count_of(cls, user_id: str, session: AsyncClientSession) -> int:
+    async def count_of(cls, user_id: str, session: AsyncClientSession | None = None) -> int:
         """Return how many a user has."""
         return await cls.get_pymongo_collection().count_documents({"user_id": user_id}, session=session)
 

@@ -57,10 +57,15 @@ class Session(Document):
         return cls.model_validate(found) if found else None
 
     @classmethod
-    async def of_user(cls, user_id: str, *, at: datetime) -> "list[Session]":
+    async def of_user(cls, user_id: str, *, at: datetime, after: str | None, limit: int) -> "list[Session]":
         """Return the user's sessions that live at this moment, the newest first."""
-        query = {"user_id": user_id, "expires_at": {"$gt": at}}
-        return await cls.find(query).sort([("_id", SortDirection.DESCENDING)]).to_list()
+        query = _living(user_id, at) | ({"_id": {"$lt": after}} if after else {})
+        return await cls.find(query).sort([("_id", SortDirection.DESCENDING)]).limit(limit).to_list()
+
+    @classmethod
+    async def counted(cls, user_id: str, *, at: datetime, up_to: int) -> int:
+        """Return how many of the user's sessions live, counting no further than one above `up_to`."""
+        return await cls.get_pymongo_collection().count_documents(_living(user_id, at), limit=up_to + 1)
 
     @classmethod
     async def end(cls, session_id: str, *, user_id: str | None = None, session: AsyncClientSession) -> bool:
@@ -84,3 +89,7 @@ class Session(Document):
         await collection.update_many({"user_id": user_id}, {"$set": {"role": role.value}}, session=session)
         ids: list[SessionId] = await collection.distinct("_id", {"user_id": user_id}, session=session)
         return ids
+
+
+def _living(user_id: str, at: datetime) -> dict[str, Any]:
+    return {"user_id": user_id, "expires_at": {"$gt": at}}

@@ -12,7 +12,6 @@ from app.models.order import Order
 from app.pagination import Page
 from app.routers.responses import ORDER_READ, ORDER_WRITE, STAFF_READ, problems
 from app.schemas.book_query import ListQuery
-from app.schemas.listing import Listing
 from app.schemas.order import (
     AdminOrderQuery,
     AdminOrderView,
@@ -59,10 +58,12 @@ async def get_order(order_id: str, request: Request, shop: Shop, user: CurrentUs
     return private(request, await orders.get_order(shop.database, order_id, user))
 
 
-@router.get("/orders/{order_id}/events", response_model=Listing[OrderEventView], responses=ORDER_READ)
-async def list_order_events(order_id: str, request: Request, shop: Shop, user: CurrentUser) -> Response:
+@router.get("/orders/{order_id}/events", response_model=Page[OrderEventView], responses=ORDER_READ | problems(400))
+async def list_order_events(
+    order_id: str, request: Request, query: Annotated[ListQuery, Query()], shop: Shop, user: CurrentUser, pages: Pages
+) -> Response:
     """List what happened to an order, the oldest first."""
-    return private(request, await orders.list_events(shop.database, order_id, user))
+    return private(request, await orders.list_events(shop.database, order_id, user, page=pages(query)))
 
 
 @router.post("/orders/{order_id}/cancel", response_model=OrderView, responses=ORDER_WRITE)

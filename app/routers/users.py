@@ -14,7 +14,7 @@ from app.routers.responses import STAFF_READ, STAFF_WRITE, Responses, problems
 from app.schemas.account import UserView
 from app.schemas.address import Address
 from app.schemas.admin import AdminUserQuery, AdminUserView
-from app.schemas.listing import Listing
+from app.schemas.book_query import ListQuery
 from app.schemas.profile import AddressView, PasswordChange, Profile, SessionView
 from app.services import addresses, profiles, recovering, sessions, staffing
 
@@ -89,10 +89,12 @@ async def change_password(
     return response_of(answer)
 
 
-@router.get("/me/sessions", response_model=Listing[SessionView], responses=_READ)
-async def list_sessions(request: Request, shop: Shop, user: CurrentUser) -> Response:
+@router.get("/me/sessions", response_model=Page[SessionView], responses=_READ | problems(400))
+async def list_sessions(
+    request: Request, query: Annotated[ListQuery, Query()], shop: Shop, user: CurrentUser, pages: Pages
+) -> Response:
     """List your sessions that live, the newest first."""
-    return private(request, await shop.database.fresh(lambda: sessions.list_sessions(user)))
+    return private(request, await shop.database.fresh(lambda: sessions.list_sessions(user, page=pages(query))))
 
 
 @router.delete("/me/sessions/{session_id}", status_code=204, responses=_WRITE | problems(404))
@@ -101,10 +103,14 @@ async def end_session(session_id: str, shop: Shop, user: CurrentUser, key: Idemp
     return response_of(await sessions.end_own_session(shop.desk, user, session_id, once=Once[None](key, nothing)))
 
 
-@router.get("/me/addresses", response_model=Listing[AddressView], responses=_READ)
-async def list_addresses(request: Request, shop: Shop, user: CurrentUser) -> Response:
+@router.get("/me/addresses", response_model=Page[AddressView], responses=_READ | problems(400))
+async def list_addresses(
+    request: Request, query: Annotated[ListQuery, Query()], shop: Shop, user: CurrentUser, pages: Pages
+) -> Response:
     """List your addresses, the newest first."""
-    return private(request, await shop.database.fresh(lambda: addresses.list_addresses(user.user_id)))
+    return private(
+        request, await shop.database.fresh(lambda: addresses.list_addresses(user.user_id, page=pages(query)))
+    )
 
 
 @router.post(

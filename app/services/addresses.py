@@ -6,8 +6,8 @@ from app.idempotency import Answer, Attempt, Once, Writer
 from app.ids import UserId
 from app.models.address import SavedAddress
 from app.models.user import User
+from app.pagination import Page, PageRequest
 from app.schemas.address import Address
-from app.schemas.listing import Listing
 from app.schemas.profile import AddressView
 
 MOST: int = 100
@@ -16,9 +16,11 @@ MOST: int = 100
 _UNKNOWN = "There is no such address."
 
 
-async def list_addresses(user_id: UserId) -> Listing[AddressView]:
+async def list_addresses(user_id: UserId, *, page: PageRequest) -> Page[AddressView]:
     """Return the user's addresses, the newest first."""
-    return Listing(data=[_view(one) for one in await SavedAddress.of_user(user_id)])
+    found = await SavedAddress.of_user(user_id, after=page.after[0] if page.after else None, limit=page.fetch)
+    total = await SavedAddress.count_of(user_id) if page.with_total else None
+    return page.page_of([((one.id,), _view(one)) for one in found], total)
 
 
 async def get_address(user_id: UserId, address_id: str) -> AddressView:

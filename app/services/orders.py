@@ -15,7 +15,6 @@ from app.money import Money
 from app.order_states import OrderStatus, staff_moves
 from app.pagination import COUNTED_UP_TO, Page, PageRequest
 from app.payments.till import Till
-from app.schemas.listing import Listing
 from app.schemas.order import AdminOrderQuery, AdminOrderView, OrderEventView, OrderLineView, OrderPayment, OrderView
 from app.security import Principal
 from app.services import fulfilment
@@ -74,14 +73,16 @@ def with_payment(body: bytes, payment: Payment) -> bytes:
     return body.replace(b'"payment":null', b'"payment":' + body_of(told), 1)
 
 
-async def list_events(database: Database, order_id: str, user: Principal) -> Listing[OrderEventView]:
+async def list_events(database: Database, order_id: str, user: Principal, *, page: PageRequest) -> Page[OrderEventView]:
     """Return what happened to an order, the oldest first.
 
     Raises:
         NotFound: there is no such order, or it is somebody else's.
     """
     order = await database.fresh(lambda: _visible(order_id, user))
-    return Listing[OrderEventView](data=[_event_view(event, order) for event in order.history])
+    begin = page.after[0] if page.after else 0
+    shown = [((number,), _event_view(event, order)) for number, event in enumerate(order.history, 1)]
+    return page.page_of(shown[begin : begin + page.fetch], len(order.history) if page.with_total else None)
 
 
 async def list_orders(database: Database, user: Principal, *, page: PageRequest) -> Page[OrderView]:

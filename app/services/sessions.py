@@ -12,11 +12,11 @@ from app.idempotency import Answer, Attempt, Once, Writer
 from app.ids import SESSION, SessionId, new_id
 from app.models.session import Session
 from app.models.user import User
+from app.pagination import COUNTED_UP_TO, Page, PageRequest
 from app.passwords import Passwords
 from app.rate_limits import RateLimits
 from app.refresh_tokens import RefreshToken, RefreshTokens
 from app.schemas.account import TokensView
-from app.schemas.listing import Listing
 from app.schemas.profile import SessionView
 from app.security import Principal, issue_access_token
 from app.services.admitting import Admission, Admissions
@@ -157,22 +157,23 @@ async def sign_out_everywhere(desk: Desk, user_id: str, *, once: Once[None]) -> 
     return await once.perform(desk.writer, work)
 
 
-async def list_sessions(who: Principal) -> Listing[SessionView]:
+async def list_sessions(who: Principal, *, page: PageRequest) -> Page[SessionView]:
     """Return the user's sessions that live, the newest first."""
-    found = await Session.of_user(who.user_id, at=clock.now())
-    return Listing(
-        data=[
-            SessionView(
-                id=one.id,
-                current=one.id == who.session_id,
-                address=one.address,
-                user_agent=one.user_agent,
-                created_at=one.created_at,
-                refreshed_at=one.rotated_at,
-                expires_at=one.expires_at,
-            )
-            for one in found
-        ]
+    moment, after = clock.now(), page.after[0] if page.after else None
+    found = await Session.of_user(who.user_id, at=moment, after=after, limit=page.fetch)
+    total = await Session.counted(who.user_id, at=moment, up_to=COUNTED_UP_TO) if page.with_total else None
+    return page.page_of([((one.id,), _view(one, who)) for one in found], total)
+
+
+def _view(session: Session, who: Principal) -> SessionView:
+    return SessionView(
+        id=session.id,
+        current=session.id == who.session_id,
+        address=session.address,
+        user_agent=session.user_agent,
+        created_at=session.created_at,
+        refreshed_at=session.rotated_at,
+        expires_at=session.expires_at,
     )
 
 

@@ -11,7 +11,10 @@ from app.ids import new_id
 from app.lifespan import Resources
 from app.models.book import Book
 from app.schemas.book import Rating
+from tests.api.test_problems import assert_problem
+from tests.factories.accounts import PASSWORD, a_user, bearer
 from tests.factories.books import API
+from tests.factories.buying import a_stocked_book, an_address, order
 
 FIELDS = ("title", "price", "published_year", "rating", "popularity", "created_at")
 SORTS = [
@@ -85,3 +88,36 @@ async def test_pages_are_the_sorted_list_cut_in_pieces(
         url = response.links["next"]["url"] if "next" in response.links else None
 
     assert seen == _sorted(books, sort)
+
+
+@pytest.mark.parametrize("what", ["sessions", "addresses", "events"])
+async def test_what_belongs_to_one_person_has_pages_too(
+    client: httpx.AsyncClient, customer: httpx.AsyncClient, staff: httpx.AsyncClient, what: str
+) -> None:
+    # given: three of each
+    mine = bearer((await a_user(client))["access_token"])
+    for _ in range(2):
+        await client.post(f"{API}/auth/login", json={"login": "ada", "password": PASSWORD})
+    for _ in range(3):
+        await client.post(f"{API}/users/me/addresses", json=an_address(), headers=mine)
+    book = await a_stocked_book(staff)
+    key = {"Idempotency-Key": "one"}
+    placed = (await order(client, (book, 1), headers=mine | key, payment_method="pm_card_visa")).json()
+    await staff.post(f"{API}/orders/{placed['id']}/transitions", json={"to": "processing"})
+    path = f"{API}/orders/{placed['id']}/events" if what == "events" else f"{API}/users/me/{what}"
+
+    # when
+    whole = (await client.get(f"{path}?include=total", headers=mine)).json()
+    seen, url = list[Any](), str(f"{path}?limit=2")
+    pages = 0
+    while url:
+        answer = await client.get(url, headers=mine)
+        seen += answer.json()["data"]
+        url, pages = answer.links.get("next", {}).get("url", ""), pages + 1
+
+    # then
+    assert len(whole["data"]) == 3
+    assert whole["page"] == {"next_cursor": None, "has_more": False, "total": {"value": 3, "relation": "eq"}}
+    assert (seen, pages) == (whole["data"], 2)
+    assert_problem(await client.get(f"{path}?cursor=x", headers=mine), 400, "cursor_invalid")
+    assert_problem(await client.get(f"{path}?limit=0", headers=mine), 422, "validation_error")
