@@ -26,7 +26,7 @@ from app.search.vocabulary_feed import VocabularyFeed
 from app.services.sessions import Desk
 from app.services.stock_reads import StockReads
 from app.settings import Settings
-from app.telemetry import configure_logging, logger
+from app.telemetry import logger
 
 _ENDING_SECONDS: Final = 5.0
 _PAUSE_SECONDS: Final = 0.5
@@ -65,7 +65,6 @@ async def _end(tasks: Collection[asyncio.Task[None]]) -> None:
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Open the resources, wait for no other server, and close them at the end."""
     settings: Settings = app.state.settings
-    configure_logging(settings.process_name)
     shared = SharedStore(settings.cache_url.get_secret_value())
     async with Database(settings) as database:
         invalidator = Invalidator.of(settings, shared)

@@ -24,6 +24,7 @@ from app.routers import (
 from app.routers.hot import HotReads
 from app.routers.responses import EVERYWHERE
 from app.settings import Settings
+from app.telemetry import configure_logging
 
 PREFIX = "/api/v1"
 
@@ -44,6 +45,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.settings = settings or Settings()
+    configure_logging(app.state.settings.process_name)  # before the server says its first word
     for router in (
         auth.router,
         users.router,

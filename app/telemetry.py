@@ -6,6 +6,7 @@ from functools import cache
 from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
+from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter
 
 logger: Final = logging.getLogger("bookstore")
@@ -42,10 +43,14 @@ def configure_logging(process_name: str) -> None:
             style="{",
             rename_fields={"asctime": "at", "levelname": "level"},
             static_fields={"process": process_name},
+            reserved_attrs=[*RESERVED_ATTRS, "color_message"],  # uvicorn's, for terminals
         )
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
+    for server in ("uvicorn", "uvicorn.error"):
+        logging.getLogger(server).handlers.clear()
+        logging.getLogger(server).propagate = True
     for talkative in ("pymongo", "stripe"):
         logging.getLogger(talkative).setLevel(logging.WARNING)

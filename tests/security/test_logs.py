@@ -1,6 +1,7 @@
 """Sends secrets through every part of a running system, and looks for them in every log."""
 
 import asyncio
+import json
 import os
 import secrets
 from pathlib import Path
@@ -76,6 +77,17 @@ async def test_no_log_holds_what_people_keep_secret(profile: Path) -> None:
     assert list(leaks(profile / "logs", everything)) == []
     assert len(list((profile / "logs").glob("*.log"))) > 10
     assert mails_in(profile / "data" / "mail")
+
+
+async def test_every_line_of_a_replica_is_json(profile: Path) -> None:
+    lines = (profile / "logs" / "api-1.log").read_text(encoding="utf-8").splitlines()
+
+    said = [json.loads(line) for line in lines if not line.startswith("--- started by the stack's supervisor")]
+
+    assert {"Started server process", "Application startup complete."} <= {
+        one["message"].partition(" [")[0] for one in said
+    }
+    assert all({"at", "level", "name", "message", "process"} <= set(one) for one in said)
 
 
 async def test_mongodb_logs_no_address_that_met_another_write(
