@@ -3,11 +3,13 @@
 import re
 import secrets
 from dataclasses import dataclass
+from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 from pymongo.asynchronous.client_session import AsyncClientSession
 
-from app import clock
+from app import acting, clock
+from app.auditing import audited
 from app.cache import tags
 from app.errors import FieldError, InvalidInput
 from app.idempotency import Attempt
@@ -19,6 +21,9 @@ from app.password_rules import check_password
 from app.schemas.account import Email, TokensView
 from app.security import Role
 from app.services.sessions import Desk, Device, open_session
+
+OPERATOR: Final = UserId("operator")
+"""Who has a terminal on the machine, in the audit log."""
 
 
 async def open_session_for(desk: Desk, role: Role) -> TokensView:
@@ -73,7 +78,7 @@ async def make_admin(desk: Desk, email: str, *, password: str | None) -> NewAdmi
     chosen = password or generated
     hashed = await desk.passwords.hash(chosen) if chosen else None
 
-    async def transaction(session: AsyncClientSession) -> tuple[User, frozenset[str]]:
+    async def work(session: AsyncClientSession) -> tuple[User, frozenset[str]]:
         moment = clock.now()
         rights = {"role": Role.ADMIN, "disabled": False, "email_verified": True, "updated_at": moment}
         rights |= with_password(hashed) if hashed else {}
@@ -86,9 +91,33 @@ async def make_admin(desk: Desk, email: str, *, password: str | None) -> NewAdmi
         await user.insert(session=session)
         return user, frozenset()
 
+    async def transaction(session: AsyncClientSession) -> tuple[User, frozenset[str]]:
+        ended: frozenset[str] = frozenset()
+
+        async def audited_work() -> User:
+            nonlocal ended
+            user, ended = await work(session)
+            return user
+
+        with acting.request():
+            acting.remember(_by_the_operator(known))
+            return await audited(session, audited_work), ended
+
     made, ended = await desk.writer.database.run_in_transaction(transaction)
     await desk.writer.invalidator.touch(ended)
     return NewAdmin(made, generated)
+
+
+def _by_the_operator(known: User | None) -> acting.Act:
+    return acting.Act(
+        actor=OPERATOR,
+        role="operator",
+        action="create_admin",
+        method="",
+        path="./bookstore admin create",
+        named={"user_id": known.id} if known else {},
+        request_id="",
+    )
 
 
 def _check_email(email: str) -> None:

@@ -59,6 +59,29 @@ async def test_who_has_an_account_keeps_it_and_signs_in_anew(client: httpx.Async
     assert me.json()["role"] == "admin"
 
 
+async def test_who_was_made_an_administrator_stands_in_the_audit_log(
+    client: httpx.AsyncClient, shop: Resources
+) -> None:
+    tokens = await a_user(client)
+    raised = await make_admin(shop.desk, "ada@example.com", password=PASSWORD)
+    made = await make_admin(shop.desk, "boss@example.com", password=None)
+    mine = (await client.post(f"{API}/auth/login", json={"login": "ada", "password": PASSWORD})).json()
+
+    asked = {"action": "create_admin"}
+    log = await client.get(f"{API}/admin/audit-log", params=asked, headers=bearer(mine["access_token"]))
+
+    entries = log.json()["data"]
+    assert raised.user.id == tokens["user"]["id"]
+    assert [(one["actor"], one["changes"][0]["of"]) for one in entries] == [
+        ("operator", made.user.id),
+        ("operator", raised.user.id),
+    ]
+    assert entries[1]["changes"][0]["before"]["role"] == "customer"
+    assert entries[1]["changes"][0]["after"]["role"] == "admin"
+    assert made.generated is not None
+    assert made.generated not in log.text
+
+
 async def test_a_bad_address_or_password_is_refused_in_words() -> None:
     command = [sys.executable, "-m", "app.account_commands", "create-admin"]
     for arguments, environment in ((["no-address"], {}), (["boss@example.com"], {"BOOKSTORE_ADMIN_PASSWORD": "short"})):
