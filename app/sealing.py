@@ -1,4 +1,4 @@
-"""Seals answers that hold secrets: at rest they open only to who sends the same `Idempotency-Key` again.
+"""Seals stored answers: at rest they open only to who sends the same `Idempotency-Key` again.
 
 The key is derived from our secret and from the client's, of which the database knows a digest alone (RFC 5869);
 AES-256-GCM (NIST SP 800-38D) with a random nonce.

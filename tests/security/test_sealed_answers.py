@@ -1,4 +1,4 @@
-"""Idempotency keys of people who aren't signed in: whose they are, and what lies at rest of the answers."""
+"""Idempotency keys: whose they are where nobody is signed in, and what lies at rest of everybody's answers."""
 
 import asyncio
 from typing import Any
@@ -10,8 +10,9 @@ from app.lifespan import Resources
 from app.models.cart import Cart
 from app.models.session import Session
 from tests.api.test_problems import assert_problem
-from tests.factories.accounts import PASSWORD, a_user, registration
+from tests.factories.accounts import PASSWORD, a_user, bearer, registration
 from tests.factories.books import API
+from tests.factories.buying import a_stocked_book, an_address, order
 
 KEY = {"Idempotency-Key": "1"}
 
@@ -100,3 +101,29 @@ async def test_opening_a_cart_says_that_it_takes_a_key(client: httpx.AsyncClient
     operation = (await client.get(f"{API}/openapi.json")).json()["paths"][f"{API}/carts"]["post"]
 
     assert [parameter["name"] for parameter in operation["parameters"]] == ["Idempotency-Key"]
+
+
+async def test_no_stored_answer_names_anybody(
+    client: httpx.AsyncClient, staff: httpx.AsyncClient, shop: Resources
+) -> None:
+    # given
+    mine = bearer((await a_user(client, email="ada@example.com", first_name="Augusta"))["access_token"])
+    book = await a_stocked_book(staff)
+
+    # when
+    answers = [
+        await client.patch(f"{API}/users/me", json={"last_name": "Lovelace"}, headers=mine | {"Idempotency-Key": "1"}),
+        await client.post(
+            f"{API}/users/me/addresses", json=an_address(line1="12 Square"), headers=mine | {"Idempotency-Key": "2"}
+        ),
+        await order(
+            client, (book, 1), headers=mine | {"Idempotency-Key": "3"}, shipping_address=an_address(line1="12 Square")
+        ),
+    ]
+
+    # then
+    assert [answer.status_code for answer in answers] == [200, 201, 201]
+    kept = repr(await shop.database.database["idempotency_keys"].find({}).to_list())
+    for personal in ("ada@example.com", "Augusta", "Lovelace", "12 Square"):
+        assert personal in "".join(answer.text for answer in answers)
+        assert personal not in kept
