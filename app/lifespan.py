@@ -50,7 +50,8 @@ class Resources:
     draining: bool = False
 
 
-async def _end(tasks: Collection[asyncio.Task[None]]) -> None:
+async def end_tasks(tasks: Collection[asyncio.Task[None]]) -> None:
+    """Cancel these tasks, again and again until they end; for some seconds at most."""
     # A client library may take a cancellation for one of its own time-outs, and go on: it is told again.
     deadline = clock.monotonic() + _ENDING_SECONDS
     while tasks and clock.monotonic() < deadline:
@@ -109,7 +110,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
         loop.remove_signal_handler(signal.SIGUSR1)
         loop.remove_signal_handler(signal.SIGUSR2)
-        await _end(beside)
+        await end_tasks(beside)
         await resources.vocabulary.aclose()
         await gateway.aclose()
         await resources.desk.aclose()

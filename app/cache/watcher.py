@@ -110,6 +110,9 @@ class Watcher:
                 logger.warning("the watcher starts over", extra={"error": repr(errors.exceptions[0])[:200]})
             finally:
                 BELIEVED.set(0)
+            # A task group that fails while it is cancelled raises its failure alone.
+            if (this := asyncio.current_task()) is not None and this.cancelling():
+                raise asyncio.CancelledError
             await asyncio.sleep(_ROUND)
 
     async def _hold(self) -> bool:

@@ -4,12 +4,14 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import pytest
 from bson.datetime_ms import DatetimeMS
 from pymongo import AsyncMongoClient
 
 from app.cache.edge import Edge
 from app.cache.invalidation import Invalidator
 from app.cache.shared import SharedStore
+from app.cache.watcher import Watcher
 from app.database import Database
 from app.lifespan import Resources
 from tests.factories.own_redis import OwnRedis
@@ -99,3 +101,41 @@ async def test_what_changed_while_nobody_watched_is_not_believed_again(own_redis
         await until(lambda: believed(store))
         assert (await store.look("bk_1", "v")).answer is None
     await store.aclose()
+
+
+async def test_a_watcher_that_fails_while_it_is_cancelled_ends(
+    shared: SharedStore, shop: Resources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given: what raises when it is cancelled, as a driver in the middle of something does
+    under_way = asyncio.Event()
+
+    async def stubborn() -> None:
+        try:
+            under_way.set()
+            await asyncio.sleep(60)
+        finally:
+            raise ValueError
+
+    async def watch(_: Watcher) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(stubborn())
+            await asyncio.sleep(60)
+
+    async def hold(_: Watcher) -> bool:
+        return True
+
+    monkeypatch.setattr(Watcher, "_watch", watch)
+    monkeypatch.setattr(Watcher, "_hold", hold)
+    watcher = Watcher(
+        name="own", database=shop.database.database, shared=shared, invalidator=Invalidator(shared=shared, edges=[])
+    )
+    running = asyncio.create_task(watcher.run())
+    await under_way.wait()
+
+    # when
+    running.cancel()
+    _, left = await asyncio.wait([running], timeout=5)
+
+    # then
+    assert not left
+    assert running.cancelled()

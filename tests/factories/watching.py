@@ -14,6 +14,7 @@ from app.cache.invalidation import Invalidator
 from app.cache.shared import SharedStore
 from app.cache.watcher import Watcher
 from app.database import Database
+from app.lifespan import end_tasks
 from app.models.cache_grant import CacheGrant
 
 
@@ -28,8 +29,7 @@ async def watching(
     await grants.update_one({"_id": "shared-cache"}, {"$set": taken}, upsert=True)
     task = asyncio.create_task(watcher.run())
     yield task
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    await end_tasks([task])
     await grants.delete_many({})
 
 
