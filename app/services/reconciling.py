@@ -39,6 +39,7 @@ _SPAN: Final = timedelta(minutes=10)
 """Of a record that wasn't read for long, so much is read at once; twice as much after each piece without any event."""
 
 _LONGEST_SPAN: Final = timedelta(hours=6)
+"""So much at most: what is read at once is held in memory."""
 
 _CLOCKS_DIFFER: Final = timedelta(minutes=5)
 """By so much the gateway's clock and ours may differ: what is newer by ours may not be over by the gateway's."""

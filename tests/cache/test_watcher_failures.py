@@ -112,14 +112,14 @@ async def test_a_watcher_that_fails_while_it_is_cancelled_ends(
     async def stubborn() -> None:
         try:
             under_way.set()
-            await asyncio.sleep(60)
+            await asyncio.Event().wait()
         finally:
             raise ValueError
 
     async def watch(_: Watcher) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(stubborn())
-            await asyncio.sleep(60)
+            await asyncio.Event().wait()
 
     async def hold(_: Watcher) -> bool:
         return True
