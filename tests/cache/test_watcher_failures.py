@@ -34,23 +34,22 @@ async def test_a_watcher_whose_database_is_dropped_sees_what_is_written_there_la
     own_redis: OwnRedis, shop: Resources
 ) -> None:
     # Only who migrates may drop; this database is made anew by whoever uses it.
-    migrating = AsyncMongoClient[dict[str, Any]](shop.settings.mongo_migrate_url.get_secret_value())
-    dropped = migrating["bookstore_race"]
-    await dropped["books"].insert_one({"_id": "bk_1"})
     store = SharedStore(own_redis.url)
-    async with watching(Invalidator(shared=store, edges=[]), store, dropped):
-        await fill(store, "bk_1", b"old")
-        await until(lambda: gone(store, "bk_1"))
-        await migrating.drop_database(dropped)
-        await fill(store, "bk_1", b"old")
-        await until(lambda: gone(store, "bk_1"))
-
-        await fill(store, "bk_1", b"old")
+    async with AsyncMongoClient[dict[str, Any]](shop.settings.mongo_migrate_url.get_secret_value()) as migrating:
+        dropped = migrating["bookstore_race"]
         await dropped["books"].insert_one({"_id": "bk_1"})
+        async with watching(Invalidator(shared=store, edges=[]), store, dropped):
+            await fill(store, "bk_1", b"old")
+            await until(lambda: gone(store, "bk_1"))
+            await migrating.drop_database(dropped)
+            await fill(store, "bk_1", b"old")
+            await until(lambda: gone(store, "bk_1"))
 
-        await until(lambda: gone(store, "bk_1"))
-    await migrating.drop_database(dropped)
-    await migrating.close()
+            await fill(store, "bk_1", b"old")
+            await dropped["books"].insert_one({"_id": "bk_1"})
+
+            await until(lambda: gone(store, "bk_1"))
+        await migrating.drop_database(dropped)
     await store.aclose()
 
 

@@ -48,9 +48,13 @@ async def believed(store: SharedStore) -> bool:
 
 
 async def fill(store: SharedStore, name: str, answer: bytes) -> None:
-    token = (await store.look(name, "v")).token
-    assert token is not None
-    assert await store.fill(name, "v", token=token, answer=answer)
+    """Have an answer stored; where something is forgotten between its token and it, once more."""
+
+    async def stored() -> bool:
+        token = (await store.look(name, "v")).token
+        return token is not None and bool(await store.fill(name, "v", token=token, answer=answer))
+
+    await until(stored)
 
 
 async def gone(store: SharedStore, name: str) -> bool:
