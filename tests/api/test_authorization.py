@@ -1,8 +1,8 @@
 """Proves for every route of the application what each kind of person gets: authorization_table.py says what."""
 
+import inspect
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
-from contextlib import AsyncExitStack
 from typing import Any
 
 import httpx
@@ -10,14 +10,21 @@ import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
 
+from app import methods
 from app.lifespan import Resources
 from app.models import DOCUMENTS
 from app.models.cache_grant import CacheGrant
-from app.models.user import User
-from app.security import Role
-from tests.api.authorization_table import BODIES, CREDENTIALS_IN_BODY, FORM, NEEDS_KEY, ROUTES, Route, World, ask
-from tests.conftest import client_of
-from tests.factories.accounts import PASSWORD, a_user
+from tests.api.authorization_table import (
+    BODIES,
+    CREDENTIALS_IN_BODY,
+    FORM,
+    NEEDS_KEY,
+    ROUTES,
+    Route,
+    World,
+    ask,
+    opened,
+)
 
 CODES = {
     "400": {"webhook_signature_invalid"},  # whoever sends it, it has to be the gateway's
@@ -30,18 +37,8 @@ CODES = {
 
 @pytest.fixture
 async def world(app: FastAPI, shop: Resources, client: httpx.AsyncClient) -> AsyncIterator[World]:
-    await a_user(client, email="somebody@example.com", username="somebody")
-    roles = {
-        "owner": Role.CUSTOMER,
-        "stranger": Role.CUSTOMER,
-        "staff": Role.STAFF,
-        "admin": Role.ADMIN,
-    }
-    async with AsyncExitStack() as stack:
-        people = {person: await stack.enter_async_context(client_of(app, shop, role)) for person, role in roles.items()}
-        hashed = await shop.desk.passwords.hash(PASSWORD)
-        await User.get_pymongo_collection().update_many({}, {"$set": {"password_hash": hashed}})
-        yield World({"anonymous": client} | people, shop)
+    async with opened(app, shop, client) as world:
+        yield world
 
 
 async def _everything(shop: Resources) -> dict[str, list[dict[str, object]]]:
@@ -59,6 +56,15 @@ def test_every_route_has_a_row(app: FastAPI) -> None:
     ]
 
     assert Counter(served) == Counter((route.method, route.path) for route in ROUTES)
+
+
+def test_what_has_no_row_is_documentation_or_refuses_the_method(app: FastAPI) -> None:
+    others = [one for one in iter_route_contexts(app.routes) if not isinstance(one.original_route, APIRoute)]
+    served = [one for one in others if inspect.getmodule(getattr(one.original_route, "endpoint", None)) is not methods]
+    named = {one.path or type(one.original_route).__name__ for one in served}
+
+    # HotReads answers `GET /api/v1/books/{book_id}` and its neighbours, which have rows.
+    assert named == {"/api/v1/openapi.json", "/api/v1/docs", "/docs/oauth2-redirect", "/api/v1/redoc", "HotReads"}
 
 
 def test_every_body_is_of_a_row() -> None:
