@@ -10,6 +10,7 @@ from rich.table import Table
 from stack.control import Message
 from stack.errors import StackError
 from stack.mailbox import Mail
+from stack.profile import Profile
 
 console = Console()
 errors = Console(stderr=True)
@@ -59,8 +60,11 @@ def show_mail(mails: Sequence[Mail], *, number: int | None, as_json: bool, html:
         print(f"To: {one.to}\nSubject: {one.subject}\nMessage-ID: {one.identity}\n\n{one.body('plain')}")
 
 
-def show_what_next(url: str) -> None:
+def show_what_next(profile: Profile) -> None:
     """Three requests that work, ready to paste."""
+    url = profile.url
+    if profile.tls_url:
+        console.print(f"\nIt speaks TLS at {profile.tls_url}.", highlight=False)
     console.print("\n[bold]Try[/]")
     for line in (
         f"curl -s '{url}/api/v1/books?limit=3'",

@@ -1,7 +1,6 @@
 """The environment variables that our own processes, and the tests, read."""
 
 import os
-from pathlib import Path
 
 from stack.profile import REPOSITORY, Profile
 from stack.secrets import Secrets
@@ -59,18 +58,10 @@ def haproxy_environment(profile: Profile) -> dict[str, str]:
         "HAPROXY_TRUSTED": "127.0.0.0/8 ::1",
         "HAPROXY_ERRORS": str(REPOSITORY / "haproxy" / "errors"),
         **addresses,
-        **_tls(),
+        **({"HAPROXY_TLS_CERT": profile.certificate} if profile.certificate else {}),
+        **({"HAPROXY_TLS_BIND": f"127.0.0.1:{ports.tls}"} if ports.tls else {}),
         **{name: value for name, value in profile.extra_environment.items() if name.startswith("HAPROXY_")},
     }
-
-
-def _tls() -> dict[str, str]:
-    # A PEM file with the certificate, its chain and its key makes HAProxy speak TLS beside plain HTTP.
-    certificate = os.environ.get("BOOKSTORE_TLS_CERT")
-    if not certificate:
-        return {}
-    port = os.environ.get("BOOKSTORE_TLS_PORT", "8443")
-    return {"HAPROXY_TLS_CERT": str(Path(certificate).absolute()), "HAPROXY_TLS_BIND": f"127.0.0.1:{port}"}
 
 
 def inherited_environment() -> dict[str, str]:

@@ -4,6 +4,7 @@ import errno
 import shutil
 import socket
 import subprocess
+from pathlib import Path
 
 import psutil
 
@@ -42,6 +43,7 @@ def _check_programs(specs: list[ProcessSpec]) -> None:
         _check_mongod()
     for spec in specs:
         if spec.kind == "haproxy":
+            _check_certificate(spec)
             _check_haproxy(spec)
 
 
@@ -58,6 +60,21 @@ def _check_mongod() -> None:
         raise StackError(f"{program} doesn't run here ({said[-1]}); name a mongod of version 6 or newer in MONGOD")
 
 
+def _check_certificate(spec: ProcessSpec) -> None:
+    named = spec.environment.get("HAPROXY_TLS_CERT")
+    if named is None:
+        return
+    try:
+        text = Path(named).read_text(encoding="ascii")
+    except (OSError, ValueError) as error:
+        raise StackError(f"BOOKSTORE_TLS_CERT names {named}, which can't be read: {error}") from error
+    if "-----BEGIN CERTIFICATE-----" not in text or "PRIVATE KEY-----" not in text:
+        raise StackError(
+            f"BOOKSTORE_TLS_CERT names {named}, which doesn't hold both a certificate and its key; "
+            "HAProxy reads them from one file: cat certificate.pem chain.pem key.pem > shop.pem"
+        )
+
+
 def _check_haproxy(spec: ProcessSpec) -> None:
     answer = subprocess.run(
         ["haproxy", "-c", "-q", "-f", str(HAPROXY_CONFIGURATION)],
@@ -69,7 +86,8 @@ def _check_haproxy(spec: ProcessSpec) -> None:
     )
     if answer.returncode:
         said = answer.stderr.strip().splitlines() or ["it says nothing"]
-        raise StackError(f"haproxy refuses {HAPROXY_CONFIGURATION}: {said[0]}")
+        complaint = next((line for line in said if "ALERT" in line), said[0])
+        raise StackError(f"haproxy refuses {HAPROXY_CONFIGURATION}: {complaint}")
 
 
 def _check_ports(profile: Profile, names: set[str]) -> None:
@@ -107,4 +125,6 @@ def _way_out(profile: Profile, name: str, port: int) -> str:
         ours = set(profile.ports.listeners().values())
         other = next(free for free in range(port + 1, 65536) if free not in ours and not _is_taken(free))
         return f"stop that, or choose another port: ./bookstore up --port {other}"
+    if port == profile.ports.tls:
+        return "stop that, or name another port in BOOKSTORE_TLS_PORT"
     return "stop that, then run it again"

@@ -43,12 +43,14 @@ class Ports:
     redis_broker: int = 6482
     stripe: int = 8420
     smtp: int = 8025
+    tls: int | None = None
 
     def listeners(self) -> dict[str, int]:
         """Every port by the name of the process that listens on it."""
         return {
             "haproxy": self.haproxy,
             "haproxy's statistics": self.stats,
+            **({"haproxy's TLS": self.tls} if self.tls else {}),
             **{f"api-{number}": port for number, port in enumerate(self.api, 1)},
             **{f"mongo-{number}": port for number, port in enumerate(self.mongo, 1)},
             "redis-cache": self.redis_cache,
@@ -71,11 +73,18 @@ class Profile:
     afresh: bool = False
     """Whether what an earlier run left in the folder is deleted at the start."""
     extra_environment: dict[str, str] = field(default_factory=dict)
+    certificate: str | None = None
+    """A file with a certificate, its chain and its key: with it HAProxy speaks TLS, too, on `ports.tls`."""
 
     @property
     def url(self) -> str:
         """Where clients reach the shop."""
         return f"http://127.0.0.1:{self.ports.haproxy}"
+
+    @property
+    def tls_url(self) -> str | None:
+        """The same over TLS, where it has a certificate."""
+        return f"https://127.0.0.1:{self.ports.tls}" if self.ports.tls else None
 
     @property
     def data(self) -> Path:
@@ -168,7 +177,16 @@ def default_profile(*, port: int | None = None, replicas: int | None = None) -> 
     # With a key of Stripe's own, Stripe is the gateway.
     parts = tuple(kind for kind in KINDS if kind != "localstripe" or not os.environ.get("STRIPE_API_KEY"))
     name = os.environ.get("BOOKSTORE_PROFILE") or "up"
-    return Profile(name=name, folder=state_folder() / name, ports=ports, parts=parts)
+    certificate, tls = os.environ.get("BOOKSTORE_TLS_CERT"), os.environ.get("BOOKSTORE_TLS_PORT", "8443")
+    if certificate and not tls.isdecimal():
+        raise StackError(f"BOOKSTORE_TLS_PORT is {tls!r}; it must be a port's number, such as 8443")
+    return Profile(
+        name=name,
+        folder=state_folder() / name,
+        ports=replace(ports, tls=int(tls)) if certificate else ports,
+        parts=parts,
+        certificate=str(Path(certificate).absolute()) if certificate else None,
+    )
 
 
 def throwaway_profile(name: str, *, replicas: int = 3, folder: Path | None = None, first_port: int = 18080) -> Profile:

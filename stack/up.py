@@ -32,7 +32,7 @@ def bring_up(profile: Profile, *, detach: bool) -> None:
         stack = Stack(profile)
         console.print(f"Ready after {time.monotonic() - started:.1f} s.\n")
         console.print(status_table(stack.status()))
-        show_what_next(stack.url)
+        show_what_next(stack.profile)
         if detach:
             console.print("\nIt goes on in the background; ./bookstore down stops it.")
             return
@@ -80,7 +80,7 @@ def _show_running(profile: Profile) -> None:
     hint = " Its port and its replicas stay as they are: run ./bookstore down first." if ignored else ""
     console.print(f"It is running already.{hint}\n", highlight=False)
     console.print(status_table(stack.status()))
-    show_what_next(stack.url)
+    show_what_next(stack.profile)
 
 
 def _as_interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -2,7 +2,7 @@
 # Starts the composed system on a Docker engine and proves it: every container healthy, books answered through HAProxy,
 # writes acknowledged again after the primary's container is killed, and none of those that were acknowledged lost.
 #
-#   tests/deploy/compose_proof.sh          needs docker with its compose plugin (or docker-compose), curl and python3
+#   tests/deploy/compose_proof.sh          needs docker with its compose plugin (or docker-compose), curl, openssl and python3
 #
 # It uses a project, ports and volumes of its own, and removes them when it ends. PROOF_KEEP=1 leaves them running.
 set -euo pipefail
@@ -10,17 +10,23 @@ cd "$(dirname "$0")/../.."
 
 export COMPOSE_PROJECT_NAME=bookstore-proof
 free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
-BOOKSTORE_PORT=$(free_port) BOOKSTORE_STATS_PORT=$(free_port) BOOKSTORE_MAIL_PORT=$(free_port)
-export BOOKSTORE_PORT BOOKSTORE_STATS_PORT BOOKSTORE_MAIL_PORT
+BOOKSTORE_PORT=$(free_port) BOOKSTORE_STATS_PORT=$(free_port) BOOKSTORE_MAIL_PORT=$(free_port) BOOKSTORE_TLS_PORT=$(free_port)
+export BOOKSTORE_PORT BOOKSTORE_STATS_PORT BOOKSTORE_MAIL_PORT BOOKSTORE_TLS_PORT
 # Published ports show the engine's gateway as the client; the proof measures failover and not the rate limit.
 export BOOKSTORE_TRUSTED="127.0.0.0/8 ::1 172.16.0.0/12 192.168.0.0/16 10.0.0.0/8"
 export BOOKSTORE_NETWORK=10.83.78
 url=http://127.0.0.1:$BOOKSTORE_PORT
+folder=$(mktemp -d)
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj "/CN=bookstore proof" \
+  -addext "subjectAltName=IP:127.0.0.1" -keyout "$folder/key.pem" -out "$folder/certificate.pem" 2>/dev/null
+cat "$folder/certificate.pem" "$folder/key.pem" >"$folder/shop.pem"
+chmod 755 "$folder" && chmod 644 "$folder/shop.pem"  # HAProxy's user in the container is another
+export BOOKSTORE_TLS_CERT=$folder/shop.pem COMPOSE_FILE=docker-compose.yml:docker-compose.tls.yml
 
 if docker compose version >/dev/null 2>&1; then compose() { docker compose "$@"; }; else compose() { docker-compose "$@"; }; fi
 say() { printf '%s  %s\n' "$(date +%T)" "$*"; }
 fail() { say "FAILED: $*"; compose ps -a 2>/dev/null || compose ps; compose logs --tail 15 | cut -c1-240 | tail -n 150; exit 1; }
-finish() { [ -n "${PROOF_KEEP:-}" ] || compose down --volumes --timeout 5 >/dev/null 2>&1; }
+finish() { [ -n "${PROOF_KEEP:-}" ] || { compose down --volumes --timeout 5 >/dev/null 2>&1; rm -r "$folder"; }; }
 trap finish EXIT
 
 container() { compose ps -q "$1"; }
@@ -57,6 +63,10 @@ count=$(curl -fsS "$url/api/v1/books?limit=1&include=total" | python3 -c 'import
 [ "$count" -ge 300 ] || fail "only $count books"
 book=$(curl -fsS "$url/api/v1/books?limit=1" | python3 -c 'import json, sys; print(json.load(sys.stdin)["data"][0]["id"])')
 say "$count books through HAProxy; the first is $(curl -fsS "$url/api/v1/books/$book" | python3 -c 'import json, sys; print(json.load(sys.stdin)["title"])')"
+
+curl -fsS --cacert "$folder/certificate.pem" -o /dev/null -D - "https://127.0.0.1:$BOOKSTORE_TLS_PORT/api/v1/books/$book" |
+  grep -qi '^strict-transport-security: max-age=' || fail "no TLS"
+say "it speaks TLS"
 
 token=$(docker exec "$(container api-1)" python -m app.account_commands token --role staff)
 stock() { curl -fsS -m 15 -H "Authorization: Bearer $token" "$url/api/v1/inventory/$book" | python3 -c 'import json, sys; print(json.load(sys.stdin)["on_hand"])'; }

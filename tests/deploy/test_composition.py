@@ -172,3 +172,16 @@ def test_with_stripe_only_those_who_ask_it_get_a_way_out() -> None:
             "STRIPE_API_KEY_FILE", "STRIPE_WEBHOOK_SECRET_FILE",
         }  # fmt: skip
         assert set(service["secrets"]) == set(added["secrets"])
+
+
+def test_with_a_certificate_haproxy_speaks_tls_and_the_stand_in_may_go_without() -> None:
+    # given
+    added = yaml.safe_load((REPOSITORY / "docker-compose.tls.yml").read_text(encoding="utf-8"))
+    # then
+    assert set(added["services"]) == {"haproxy"}
+    haproxy = added["services"]["haproxy"]
+    [file] = haproxy["volumes"]
+    assert file.startswith("${BOOKSTORE_TLS_CERT:?")
+    assert file.endswith(f":{haproxy['environment']['HAPROXY_TLS_CERT']}:ro")
+    assert haproxy["ports"] == ["${BOOKSTORE_BIND:-127.0.0.1}:${BOOKSTORE_TLS_PORT:-8443}:8443"]
+    assert SERVICES["stripe"]["networks"]["shop"]["ipv4_address"] in haproxy["environment"]["HAPROXY_TRUSTED"]

@@ -186,6 +186,40 @@ def test_a_full_disk_is_refused_before_anything_starts(tmp_path: Path) -> None:
         subprocess.run(["umount", str(tmp_path)], check=True)
 
 
+@pytest.mark.parametrize(
+    ("held", "said"),
+    [
+        (None, "bookstore: BOOKSTORE_TLS_CERT names {file}, which can't be read: "),
+        (
+            "no certificate",
+            "bookstore: BOOKSTORE_TLS_CERT names {file}, which doesn't hold both a certificate and its key; ",
+        ),
+    ],
+)
+def test_a_useless_certificate_is_explained(state: Path, held: str | None, said: str) -> None:
+    # given
+    file = state / "shop.pem"
+    if held is not None:
+        file.write_text(held)
+
+    # when
+    answer = bookstore("up", "--detach", BOOKSTORE_TLS_CERT=str(file))
+
+    # then
+    assert answer.returncode == 1
+    assert answer.stderr.startswith(said.format(file=file))
+    assert len(answer.stderr.splitlines()) == 1
+
+
+def test_a_port_for_tls_is_a_number(state: Path) -> None:
+    # when
+    answer = bookstore("up", "--detach", BOOKSTORE_TLS_CERT=str(state / "shop.pem"), BOOKSTORE_TLS_PORT="https")
+
+    # then
+    assert answer.returncode == 1
+    assert answer.stderr == "bookstore: BOOKSTORE_TLS_PORT is 'https'; it must be a port's number, such as 8443\n"
+
+
 def test_a_port_of_its_own_is_refused(state: Path) -> None:
     # when
     answer = bookstore("up", "--detach", "--port", "27101")

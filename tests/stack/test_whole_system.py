@@ -1,5 +1,6 @@
 import asyncio
 import dataclasses
+import ssl
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,16 +10,29 @@ import httpx
 import pytest
 import stripe
 
+from bench.serving import free_ports
 from stack.leftovers import left_processes
 from stack.profile import throwaway_profile
 from stack.running import Stack, running_stack
+from tests.factories.certificates import self_signed
 from tests.stack.conditions import eventually
 
 
 @pytest.fixture(scope="module")
-async def system(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return self_signed(tmp_path_factory.mktemp("tls") / "shop.pem")
+
+
+@pytest.fixture(scope="module")
+async def system(certificate: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     folder: Path = tmp_path_factory.mktemp("whole") / "system"
-    profile = dataclasses.replace(throwaway_profile("whole", folder=folder, first_port=24000), starter_books=False)
+    whole = throwaway_profile("whole", folder=folder, first_port=24000)
+    profile = dataclasses.replace(
+        whole,
+        starter_books=False,
+        ports=dataclasses.replace(whole.ports, tls=free_ports(1)[0]),
+        certificate=str(certificate),
+    )
     async with running_stack(profile) as stack:
         yield stack
     assert left_processes(folder) == []
@@ -60,6 +74,18 @@ async def test_everything_runs_with_one_primary(system: Stack) -> None:
     ]
     assert {row["state"] for row in status["processes"]} == {"running"}
     assert len(with_role(system, "primary")) == 1
+
+
+async def test_a_certificate_makes_it_speak_tls(system: Stack, certificate: Path) -> None:
+    # given
+    context = ssl.create_default_context(cafile=str(certificate))
+    async with httpx.AsyncClient(base_url=system.profile.tls_url or "", verify=context, timeout=30) as client:
+        # when
+        answer = await client.get("/api/v1/books")
+
+    # then
+    assert answer.status_code == 200
+    assert answer.headers["strict-transport-security"].startswith("max-age=")
 
 
 async def test_rolling_restart_fails_no_request(system: Stack) -> None:
