@@ -15,6 +15,7 @@ Kind = Literal[
     "order.cancelled",
     "order.expired",
     "order.refunded",
+    "order.refund_failed",
     "payment.unsettled",
     "stock.low",
 ]

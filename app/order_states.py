@@ -47,10 +47,10 @@ PAYMENT_MOVES: Final[Mapping[PaymentStatus, frozenset[PaymentStatus]]] = {
     _P.PROCESSING: frozenset({_P.REQUIRES_PAYMENT, _P.PAID, _P.FAILED}),
     _P.FAILED: frozenset({_P.REQUIRES_PAYMENT, _P.PROCESSING, _P.PAID}),
     _P.PAID: frozenset({_P.PARTIALLY_REFUNDED, _P.REFUNDED}),
-    _P.PARTIALLY_REFUNDED: frozenset({_P.REFUNDED}),
-    _P.REFUNDED: frozenset(),
+    _P.PARTIALLY_REFUNDED: frozenset({_P.REFUNDED, _P.PAID}),
+    _P.REFUNDED: frozenset({_P.PARTIALLY_REFUNDED, _P.PAID}),
 }
-"""Where an order's money can go from where it is."""
+"""Where an order's money can go from where it is; back, where a refund fails after it was given."""
 
 BY_STAFF: Final = frozenset({_O.PROCESSING, _O.SHIPPED, _O.DELIVERED, _O.CANCELLED})
 """What staff may move an order to: `paid` is for the gateway to say, `expired` for the clock."""

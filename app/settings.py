@@ -77,7 +77,9 @@ class Settings(BaseSettings):
     )
     smtp_url_file: Path | None = Field(None, description="A file that holds `BOOKSTORE_SMTP_URL`")
     mail_from: str = Field("Bookstore <shop@bookstore.example>", description="Whom e-mails come from")
-    staff_email: str = Field("", description="Who hears of titles that run low; nobody if empty")
+    staff_email: str = Field(
+        "", description="Who hears of titles that run low, and of refunds that fail; nobody if empty"
+    )
     public_url: str = Field("http://127.0.0.1:8080", description="Where people reach the API")
     pages_url: str = Field(
         "",

@@ -6,8 +6,10 @@
 - It knows three test cards, and charges the one that is named after being declined.
 - It lists events of one type and not of several.
 - It refunds more than was paid, and tells nobody about refunds, cancellations and holders who say no.
+- No refund of its fails; one to `pm_card_refundFail` does, seconds after it is given (docs.stripe.com/testing#refunds).
 """
 
+import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -35,7 +37,10 @@ CARDS = {
     "pm_card_chargeDeclinedProcessingError": "4000000000000119",
     "pm_card_chargeCustomerFail": "4000000000000341",
     "pm_card_threeDSecure2Required": "4000000000003220",
+    "pm_card_refundFail": "4000000000005126",
 }
+_REFUND_FAILS = CARDS["pm_card_refundFail"]
+_REFUND_FAILS_AFTER_SECONDS = 2.0
 _PAYABLE = {"requires_payment_method", "requires_confirmation"}
 _STORED = {200, 402}
 _RUNNING: dict[str, str] = {}
@@ -52,6 +57,7 @@ def fill_gaps(app: web.Application) -> None:
     PaymentMethod._charging_is_declined = _declines(PaymentMethod._charging_is_declined)
     Event._api_list_all = classmethod(_events(Event._api_list_all.__func__))
     Refund._api_create = classmethod(_refund(Refund._api_create.__func__))
+    Charge.amount_refunded = property(_amount_refunded)
 
 
 @web.middleware
@@ -164,6 +170,20 @@ def _refund(intact: Callable[..., Any]) -> Callable[..., Any]:
             raise UserError(400, said, {"code": code, "param": "amount"})
         made = intact(cls, payment_intent=payment_intent, amount=wanted, **data)
         schedule_webhook(Event("charge.refunded", charge))
+        method = PaymentIntent._api_retrieve(payment_intent).payment_method
+        if PaymentMethod._api_retrieve(method)._card_number == _REFUND_FAILS:
+            asyncio.get_running_loop().call_later(_REFUND_FAILS_AFTER_SECONDS, _fail_refund, made.id)
         return made
 
     return refund
+
+
+def _fail_refund(refund_id: str) -> None:
+    refund = Refund._api_retrieve(refund_id)
+    refund.status = "failed"
+    refund.failure_reason = "expired_or_canceled_card"
+    schedule_webhook(Event("refund.failed", refund))
+
+
+def _amount_refunded(charge: Any) -> int:
+    return sum(refund.amount for refund in charge.refunds._list if refund.status != "failed")

@@ -23,11 +23,13 @@ class Account(StrEnum):
 class LedgerEntry(Document):
     """One movement, in minor units. A row debits one account and credits the other, so the books always balance.
 
-    What was paid debits `gateway` and credits `sales`; what is given back does the reverse.
+    What was paid debits `gateway` and credits `sales`; what is given back does the reverse, until it returns.
     """
 
     id: str = Field(default_factory=lambda: new_id(LEDGER_ENTRY))  # type: ignore[assignment]
-    source: Annotated[str, Field(description="What moved it: the gateway's intent with its sum, or our refund")]
+    source: Annotated[
+        str, Field(description="What moved it: the gateway's intent with its sum, our refund, its failure")
+    ]
     debit: Account
     credit: Account
     amount: int

@@ -24,6 +24,7 @@ class OrderEventKind(StrEnum):
     CANCELLED = "cancelled"
     EXPIRED = "expired"
     REFUNDED = "refunded"
+    REFUND_FAILED = "refund_failed"
 
 
 class OrderEvent(BaseModel):

@@ -215,11 +215,24 @@ class Payment(Document):
     @classmethod
     async def give_back(cls, payment_id: str, amount: int, *, at: datetime, session: AsyncClientSession) -> "Payment":
         """Note that this much of what was promised was given back."""
-        whole = {"$gte": ["$refunded", "$captured"]}
-        state = {"$cond": [whole, PaymentState.REFUNDED.value, PaymentState.PARTIALLY_REFUNDED.value]}
+        return await cls._refund_more(payment_id, {"refunded": amount}, at=at, session=session)
+
+    @classmethod
+    async def take_back(cls, payment_id: str, amount: int, *, at: datetime, session: AsyncClientSession) -> "Payment":
+        """Note that this much of what was given back has returned: it can be given back again."""
+        return await cls._refund_more(payment_id, {"refunded": -amount, "claimed": -amount}, at=at, session=session)
+
+    @classmethod
+    async def _refund_more(
+        cls, payment_id: str, by: Mapping[str, int], *, at: datetime, session: AsyncClientSession
+    ) -> "Payment":
+        sums = {name: {"$add": [f"${name}", amount]} for name, amount in by.items()}
+        whole, none = {"$gte": ["$refunded", "$captured"]}, {"$lte": ["$refunded", 0]}
+        some = {"$cond": [whole, PaymentState.REFUNDED.value, PaymentState.PARTIALLY_REFUNDED.value]}
+        state = {"$cond": [none, PaymentState.PAID.value, some]}
         found = await cls.get_pymongo_collection().find_one_and_update(
             {"_id": payment_id},
-            [{"$set": {"refunded": {"$add": ["$refunded", amount]}, "updated_at": at}}, {"$set": {"status": state}}],
+            [{"$set": {**sums, "updated_at": at}}, {"$set": {"status": state}}],
             return_document=ReturnDocument.AFTER,
             session=session,
         )

@@ -109,6 +109,16 @@ class Refund(Document):
         return done.modified_count == 1
 
     @classmethod
+    async def bounce(cls, refund_id: str, *, at: datetime, session: AsyncClientSession) -> bool:
+        """Note that a refund that was given didn't reach the payer; False where that is known."""
+        done = await cls.get_pymongo_collection().update_one(
+            {"_id": refund_id, "status": RefundState.SUCCEEDED.value},
+            {"$set": {"status": RefundState.FAILED.value, "updated_at": at}},
+            session=session,
+        )
+        return done.modified_count == 1
+
+    @classmethod
     async def pending_of(cls, payment_id: str) -> "list[Refund]":
         """Return the refunds of a payment that the gateway hasn't given yet, as far as we know."""
         return await cls.find({"payment_id": payment_id, "status": RefundState.PENDING.value}).to_list()

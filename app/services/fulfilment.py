@@ -38,6 +38,7 @@ _TOLD_AS: Final[Mapping[OrderEventKind, Kind]] = {
     OrderEventKind.CANCELLED: "order.cancelled",
     OrderEventKind.EXPIRED: "order.expired",
     OrderEventKind.REFUNDED: "order.refunded",
+    OrderEventKind.REFUND_FAILED: "order.refund_failed",
 }
 """What others hear of."""
 
@@ -56,7 +57,7 @@ async def settle_paid(order_id: str, *, captured: int, attempt: Attempt) -> Orde
     order = await order_of(order_id, attempt)
     if order.captured >= captured:
         return order
-    money = _settled_as(order.payment_status, PaymentStatus.PAID)
+    money = _money_is(captured=captured, refunded=order.refunded)
     if order.status is not OrderStatus.PENDING_PAYMENT:
         return await _change(
             order, OrderEventKind.PAID_TOO_LATE, attempt, payment_status=money, captured=captured, amount=captured
@@ -111,15 +112,29 @@ async def settle_refunded(order_id: str, *, refunded: int, attempt: Attempt, rea
         return order
     if refunded > order.captured:
         raise Conflict("More would be given back than was taken.")
-    wanted = PaymentStatus.REFUNDED if refunded == order.captured else PaymentStatus.PARTIALLY_REFUNDED
     return await _change(
         order,
         OrderEventKind.REFUNDED,
         attempt,
-        payment_status=_settled_as(order.payment_status, wanted),
+        payment_status=_money_is(captured=order.captured, refunded=refunded),
         refunded=refunded,
         amount=refunded - order.refunded,
         reason=reason,
+    )
+
+
+async def settle_refund_failed(order_id: str, *, refunded: int, attempt: Attempt) -> Order:
+    """Note that no more than `refunded` minor units reached the payer in all: what else was given back has returned."""
+    order = await order_of(order_id, attempt)
+    if refunded >= order.refunded:
+        return order
+    return await _change(
+        order,
+        OrderEventKind.REFUND_FAILED,
+        attempt,
+        payment_status=_money_is(captured=order.captured, refunded=refunded),
+        refunded=refunded,
+        amount=order.refunded - refunded,
     )
 
 
@@ -186,9 +201,10 @@ def require_move(order: Order, to: OrderStatus) -> None:
         raise InvalidTransition(f"An order that is {order.status} can't become {to}.", allowed=allowed)
 
 
-def _settled_as(before: PaymentStatus, wanted: PaymentStatus) -> PaymentStatus:
-    # A further part of a payment, or of a refund, leaves the state as it is.
-    return wanted if may_move_payment(before, wanted) else before
+def _money_is(*, captured: int, refunded: int) -> PaymentStatus:
+    if refunded == 0:
+        return PaymentStatus.PAID
+    return PaymentStatus.REFUNDED if refunded == captured else PaymentStatus.PARTIALLY_REFUNDED
 
 
 async def _change(

@@ -142,6 +142,25 @@ async def _low_stock(desk: Desk, event: OutboxEvent) -> Letter | None:
     )
 
 
+async def _refund_failed(desk: Desk, event: OutboxEvent) -> Letter | None:
+    order = await Order.of_id(event.subject)
+    if order is None or not desk.settings.staff_email:
+        return None
+    return Letter(
+        template="refund_failed",
+        to=desk.settings.staff_email,
+        subject=f"A refund didn't arrive ({order.number})",
+        at=event.at,
+        values={
+            "number": order.number,
+            "order_id": order.id,
+            "amount": spoken(int(event.data["amount"]), order.currency),
+            "refunded": spoken(order.refunded, order.currency),
+            "captured": spoken(order.captured, order.currency),
+        },
+    )
+
+
 _LETTERS: Final[Mapping[str, Writes]] = {
     "order.paid": _about_order("order_paid", "Your order", deliver=True),
     "order.payment_failed": _about_order("order_payment_failed", "Your payment was refused", unless=_no_longer_payable),
@@ -149,6 +168,7 @@ _LETTERS: Final[Mapping[str, Writes]] = {
     "order.cancelled": _about_order("order_cancelled", "Your order was cancelled"),
     "order.expired": _about_order("order_expired", "Your order has expired"),
     "order.refunded": _about_order("order_refunded", "Your money is on its way back"),
+    "order.refund_failed": _refund_failed,
     "stock.low": _low_stock,
     "user.verification_requested": _with_token("verify_email", "Please confirm your address", "/verify-email"),
     "user.password_reset_requested": _with_token("password_reset", "A new password", "/reset-password"),

@@ -14,7 +14,7 @@ from app.order_states import OrderStatus
 from app.payments.gateway import Intent, IntentStatus, RequestRefused
 from app.payments.till import Till
 from app.services import fulfilment
-from app.services.refunding import adopt, give_back
+from app.services.refunding import agree, give_back
 from app.telemetry import logger
 
 ASK_EVERY: Final = timedelta(minutes=10)
@@ -158,7 +158,8 @@ async def apply_intent(till: Till, payment: Payment, intent: Intent) -> Order | 
 async def settle(till: Till, payment_id: str, intent: Intent | None = None, *, refunds_too: bool = False) -> Payment:
     """Bring the gateway, the payment and the order to agreement, and return the payment as it is then.
 
-    With `refunds_too`, what somebody gave back at the gateway itself is entered as well.
+    With `refunds_too`, what somebody gave back at the gateway itself is entered as well, and what failed after it was
+    given is taken back.
 
     An order that ended is called off at the gateway; what came too late, or for a cancelled order, is given back.
     Runs for each notice of the gateway, each `verify`, and from the reconciler; twice, or at once, does no harm.
@@ -174,7 +175,7 @@ async def _settle(till: Till, payment: Payment, intent: Intent | None = None, *,
     payment_id = payment.id
     paid = await _ask(till, payment, intent) if payment.status in OPEN else None
     if refunds_too and (payment := await _known(payment_id)).captured:
-        await adopt(till, payment)
+        await agree(till, payment)
     order = paid or await Order.of_id(payment.order_id)
     due = order is not None and order.refund_due > 0
     payment = await _known(payment_id)

@@ -1,5 +1,6 @@
 """Gives money back: promised within what was taken, asked of the gateway once, and then entered."""
 
+from datetime import datetime
 from functools import partial
 from typing import Final
 
@@ -110,21 +111,33 @@ async def found(refund_id: str) -> Refund:
     return refund
 
 
-async def adopt(till: Till, payment: Payment) -> None:
-    """Enter what was given back at the gateway itself, in its dashboard, without us: once each.
+async def agree(till: Till, payment: Payment) -> None:
+    """Enter what only the gateway knows of the payment's refunds, once each.
+
+    That is what was given back there, in its dashboard, without us; and what it couldn't give back after all: a bank
+    may refuse days after a refund was called done (docs.stripe.com/refunds#failed-refunds). That money is ours again,
+    and people have to find another way to give it.
 
     Raises:
         PaymentGatewayUnavailable: nothing is known.
     """
     assert payment.intent_id is not None
     for given in await till.gateway.refunds_of(payment.intent_id):
-        if given.status is not RefundStatus.FAILED and await Refund.of_gateway(given.id) is None:
-            try:
-                await till.commit(partial(_adopt, payment, given))
-            except DuplicateKeyError:
-                continue  # another process did
-            except RefundExceedsCaptured:
-                logger.error("a refund of the gateway's own doesn't fit", extra={"refund": given.id})
+        known = await Refund.of_gateway(given.id)
+        failed = given.status is RefundStatus.FAILED
+        if known is None and not failed:
+            await _adopt_once(till, payment, given)
+        elif known is not None and failed and known.status is RefundState.SUCCEEDED:
+            await till.commit(partial(_bounce, known))
+
+
+async def _adopt_once(till: Till, payment: Payment, given: GatewayRefund) -> None:
+    try:
+        await till.commit(partial(_adopt, payment, given))
+    except DuplicateKeyError:
+        return  # another process did
+    except RefundExceedsCaptured:
+        logger.error("a refund of the gateway's own doesn't fit", extra={"refund": given.id})
 
 
 async def _adopt(payment: Payment, given: GatewayRefund, attempt: Attempt) -> None:
@@ -160,17 +173,32 @@ async def _settle(refund: Refund, given: GatewayRefund | None, attempt: Attempt)
         await Payment.disclaim(refund.payment_id, refund.amount, at=moment, session=session)
         return
     payment = await Payment.give_back(refund.payment_id, refund.amount, at=moment, session=session)
-    await LedgerEntry(
-        source=refund.id,
-        debit=Account.SALES,
-        credit=Account.GATEWAY,
+    await _moved(refund, source=refund.id, debit=Account.SALES, credit=Account.GATEWAY, at=moment).post(session)
+    await fulfilment.settle_refunded(refund.order_id, refunded=payment.refunded, attempt=attempt, reason=refund.reason)
+
+
+async def _bounce(refund: Refund, attempt: Attempt) -> None:
+    session, moment = attempt.session, clock.now()
+    if not await Refund.bounce(refund.id, at=moment, session=session):
+        return
+    logger.error("a refund failed after it was given", extra={"refund": refund.id, "order": refund.order_id})
+    payment = await Payment.take_back(refund.payment_id, refund.amount, at=moment, session=session)
+    source = f"{refund.id} failed"
+    await _moved(refund, source=source, debit=Account.GATEWAY, credit=Account.SALES, at=moment).post(session)
+    await fulfilment.settle_refund_failed(refund.order_id, refunded=payment.refunded, attempt=attempt)
+
+
+def _moved(refund: Refund, *, source: str, debit: Account, credit: Account, at: datetime) -> LedgerEntry:
+    return LedgerEntry(
+        source=source,
+        debit=debit,
+        credit=credit,
         amount=refund.amount,
         currency=refund.currency,
         payment_id=refund.payment_id,
         order_id=refund.order_id,
-        at=moment,
-    ).post(session)
-    await fulfilment.settle_refunded(refund.order_id, refunded=payment.refunded, attempt=attempt, reason=refund.reason)
+        at=at,
+    )
 
 
 async def _promise_the_rest(till: Till, payment_id: str) -> None:

@@ -2,10 +2,11 @@
 
 import asyncio
 import time
+from collections import Counter
 
 from stack.audit.evidence import Evidence, gather
 from stack.audit.findings import Counts, Finding, Verdict
-from stack.audit.money import judge_money
+from stack.audit.money import booked, judge_money
 from stack.audit.orders import judge_letters, judge_orders
 from stack.audit.stock import judge_stock
 from stack.running import Stack
@@ -38,7 +39,10 @@ def judged(evidence: Evidence) -> list[Finding]:
 
 
 def _counted(evidence: Evidence) -> Counts:
-    entered_in = sum(entry["amount"] for entry in evidence.entries if entry["debit"] == "gateway")
+    entered: Counter[str] = Counter()
+    for entry in evidence.entries:
+        side, amount = booked(entry)
+        entered[side] += amount
     return Counts(
         books=len(evidence.stocks),
         orders=len(evidence.orders),
@@ -49,6 +53,6 @@ def _counted(evidence: Evidence) -> Counts:
         letters=len(evidence.letters),
         taken=sum(charge.received for charge in evidence.charges),
         given_back=sum(charge.refunded for charge in evidence.charges),
-        entered_in=entered_in,
-        entered_out=sum(entry["amount"] for entry in evidence.entries) - entered_in,
+        entered_in=entered["in"],
+        entered_out=entered["out"],
     )

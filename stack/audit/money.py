@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Final
 
+from app.ids import REFUND
 from stack.audit.evidence import Charge, Evidence, Row
 from stack.audit.findings import Finding, Invariant
 
@@ -67,13 +68,25 @@ def _sums(refunds: list[Row], statuses: frozenset[str]) -> Counter[str]:
 def _books(evidence: Evidence) -> Iterator[Finding]:
     entered: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for entry in evidence.entries:
-        entered[entry["payment_id"]]["in" if entry["debit"] == "gateway" else "out"] += entry["amount"]
+        side, amount = booked(entry)
+        entered[entry["payment_id"]][side] += amount
     for payment_id in {*entered, *evidence.payments}:
         payment = evidence.payments.get(payment_id, {"captured": 0, "refunded": 0})
         sums = entered[payment_id]
         if (sums["in"], sums["out"]) != (payment["captured"], payment["refunded"]):
             says = f"entered {sums['in']} - {sums['out']}, payment {payment['captured']} - {payment['refunded']}"
             yield _finding(payment_id, "books", says)
+
+
+def booked(entry: Row) -> tuple[str, int]:
+    """Return whether a row of the books tells of money that came in or that went out, and how much, in minor units.
+
+    What went out and returned, since the payer's bank refused it, is less that went out.
+    """
+    to_us = entry["debit"] == "gateway"
+    if entry["source"].startswith(f"{REFUND}_"):
+        return "out", -entry["amount"] if to_us else entry["amount"]
+    return "in", entry["amount"] if to_us else -entry["amount"]
 
 
 def _gateway(evidence: Evidence) -> Iterator[Finding]:

@@ -9,13 +9,16 @@ from app.errors import PaymentGatewayUnavailable, RefundExceedsCaptured
 from app.idempotency import Attempt
 from app.ids import new_id
 from app.lifespan import Resources
+from app.models.order_event import OrderEventKind
 from app.models.payment import Payment, PaymentState
 from app.models.refund import LEASE, Refund, RefundState
+from app.order_states import OrderStatus, PaymentStatus
+from app.payments.gateway import RefundStatus
 from app.payments.till import Till
-from app.services import refunding
+from app.services import fulfilment, refunding
 from app.services.paying import settle
 from tests.factories.orders import an_order, order_now, rows
-from tests.payments.test_paying import TOTAL, books, paid
+from tests.payments.test_paying import TOTAL, books, paid, told
 from tests.payments.weather import Fault, Weather
 
 
@@ -162,3 +165,61 @@ async def test_what_was_given_back_at_the_gateway_itself_is_entered_once(
         (250, "gateway"),
     ]
     assert (await order_now(order)).refunded == 350
+
+
+async def until_it_fails(till: Till, payment: Payment) -> None:
+    """Wait until the gateway says that what it gave back failed."""
+    assert payment.intent_id is not None
+    async with asyncio.timeout(60):
+        while RefundStatus.FAILED not in {one.status for one in await till.gateway.refunds_of(payment.intent_id)}:
+            await asyncio.sleep(0.1)
+
+
+async def test_what_fails_after_it_was_given_is_taken_back_once(
+    till: Till, shop: Resources, staff: httpx.AsyncClient
+) -> None:
+    # given
+    order = await an_order(till, staff)
+    payment = await paid(till, order.id, by="pm_card_refundFail")
+    refund = await refunding.perform(till, (await promised(till, payment, TOTAL)).id)
+    assert (refund.status, (await order_now(order)).payment_status) == (RefundState.SUCCEEDED, PaymentStatus.REFUNDED)
+    await until_it_fails(till, payment)
+
+    # when
+    await asyncio.gather(*(settle(till, payment.id, refunds_too=True) for _ in range(5)))
+
+    # then
+    found, now = await Payment.of_id(payment.id), await order_now(order)
+    assert found is not None
+    assert (found.status, found.captured, found.claimed, found.refunded) == (PaymentState.PAID, TOTAL, 0, 0)
+    assert (now.payment_status, now.captured, now.refunded) == (PaymentStatus.PAID, TOTAL, 0)
+    assert (now.history[-1].kind, now.history[-1].amount) == (OrderEventKind.REFUND_FAILED, TOTAL)
+    assert (await refunding.found(refund.id)).status == RefundState.FAILED
+    assert await books(shop) == {("sales", "gateway"): 2 * TOTAL, ("gateway", "sales"): TOTAL}
+    assert await told(shop, "order.refund_failed") == 1
+    # And it can be given back again, in another part.
+    again = await refunding.perform(till, (await promised(till, payment, 100)).id)
+    assert again.status == RefundState.SUCCEEDED
+    assert (await order_now(order)).payment_status == PaymentStatus.PARTIALLY_REFUNDED
+
+
+async def test_nothing_is_promised_again_where_a_refund_of_an_ended_order_failed(
+    till: Till, shop: Resources, staff: httpx.AsyncClient
+) -> None:
+    # given
+    order = await an_order(till, staff)
+    payment = await paid(till, order.id, by="pm_card_refundFail")
+    await till.commit(
+        lambda attempt: fulfilment.release(order.id, to=OrderStatus.CANCELLED, actor="test", attempt=attempt)
+    )
+    await settle(till, payment.id)
+    assert (await order_now(order)).payment_status == PaymentStatus.REFUNDED
+    await until_it_fails(till, payment)
+
+    # when
+    for _ in range(3):
+        await settle(till, payment.id, refunds_too=True)
+
+    # then: people have to find another way
+    assert [row["status"] for row in await rows(shop, "refunds")] == ["failed"]
+    assert (await order_now(order)).refund_due == TOTAL

@@ -37,6 +37,9 @@ failed paid
 paid partially_refunded
 paid refunded
 partially_refunded refunded
+partially_refunded paid
+refunded partially_refunded
+refunded paid
 """
 
 
