@@ -41,6 +41,8 @@ async def test_nobody_loses_a_race(settings: Settings, tmp_path: Path) -> None:
             async with asyncio.timeout(LONG_ENOUGH):
                 for _ in range(ROUNDS):
                     assert await race(market) == [], race
+        async with asyncio.timeout(LONG_ENOUGH):
+            assert await last_copies(market, buyers=1000, copies=10) == []
 
 
 @pytest.mark.parametrize("sabotage", sorted({sabotage for _, sabotage, _ in RACES}))
