@@ -8,6 +8,7 @@ import pytest
 from bson.datetime_ms import DatetimeMS
 from pymongo import AsyncMongoClient
 
+from app.cache import watcher
 from app.cache.edge import Edge
 from app.cache.invalidation import Invalidator
 from app.cache.shared import SharedStore
@@ -138,3 +139,49 @@ async def test_a_watcher_that_fails_while_it_is_cancelled_ends(
     # then
     assert not left
     assert running.cancelled()
+
+
+async def test_while_the_stream_lags_nobody_believes_redis(
+    own_redis: OwnRedis, shop: Resources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given: a stream whose events come when we say so
+    flows = asyncio.Event()
+    intact = watcher._read
+
+    async def read(stream: Any, events: asyncio.Queue[dict[str, Any]]) -> None:
+        arrived: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+
+        async def pass_on() -> None:
+            while True:
+                event = await arrived.get()
+                await flows.wait()
+                await events.put(event)
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(intact(stream, arrived))
+            tasks.create_task(pass_on())
+
+    monkeypatch.setattr(watcher, "_read", read)
+    store, database = SharedStore(own_redis.url), shop.database.database
+    async with watching(Invalidator(shared=store, edges=[]), store, database):
+        flows.set()
+        await until(lambda: believed(store))
+        await fill(store, "bk_1", b"old")
+
+        # when
+        flows.clear()
+        await database["books"].update_one({"_id": "bk_1"}, {"$set": {"n": 1}}, upsert=True)
+
+        # then: what was granted runs out, and no mark that lags behind the change grants anything more
+        async def no_longer() -> bool:
+            return not await believed(store)
+
+        await until(no_longer)
+        for _ in range(10):
+            await asyncio.sleep(0.1)
+            assert not await believed(store)
+        assert not await gone(store, "bk_1")
+        flows.set()
+        await until(lambda: believed(store))
+        assert await gone(store, "bk_1")
+    await store.aclose()

@@ -270,7 +270,6 @@ async def test_a_refund_that_fails_after_it_was_given_is_heard_of_and_leaves_not
             seen: dict[str, Any] = answer.json()
             return seen
 
-
         # when
         async with asyncio.timeout(PATIENCE):
             while (await now())["payment_status"] != "paid":

@@ -64,7 +64,7 @@ async def _until(condition: Callable[[], Awaitable[bool]]) -> None:
             await asyncio.sleep(0.02)
 
 
-async def _say(command: str, *, socket_path: Path) -> str:
+async def say(command: str, *, socket_path: Path) -> str:
     reader, writer = await asyncio.open_unix_connection(socket_path)
     writer.write(command.encode() + b"\n")
     reply = await reader.read()
@@ -125,7 +125,7 @@ class Edge:
         """Ask the master for a new worker; come back when it has taken over."""
         before = await self.info("Pid")
         # Over the master's socket: a SIGUSR2 that comes while the master still starts is lost.
-        await _say("reload", socket_path=self.folder / "master.sock")
+        await say("reload", socket_path=self.folder / "master.sock")
 
         async def replaced() -> bool:
             # While one hands over to the other, a connection may reach either.
@@ -141,7 +141,7 @@ class Edge:
         async with asyncio.timeout(10):
             while True:
                 try:
-                    return await _say(command, socket_path=Path(self.environment["HAPROXY_RUNTIME_SOCKET"]))
+                    return await say(command, socket_path=Path(self.environment["HAPROXY_RUNTIME_SOCKET"]))
                 except ConnectionRefusedError:
                     await asyncio.sleep(0.02)
 

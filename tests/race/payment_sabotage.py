@@ -1,11 +1,8 @@
 """Takes one guard of payments at a time away, to see that the races find it."""
 
 import asyncio
-import os
 import random
-import signal
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
 
@@ -20,6 +17,7 @@ from app.models.refund import Refund
 from app.models.webhook_event import WebhookEvent
 from app.payments.stripe_gateway import StripeGateway
 from app.payments.till import Till
+from tests.race.deaths import die_after
 
 patch = pytest.MonkeyPatch()
 
@@ -86,30 +84,14 @@ def no_lease() -> None:
     patch.setattr(Refund, "take", take)
 
 
-def _die_after(owner: type, name: str) -> Callable[[], None]:
-    def sabotage() -> None:
-        intact = getattr(owner, name)
-
-        async def deadly(*given: Any, **named: Any) -> Any:
-            result = await intact(*given, **named)
-            with suppress(FileExistsError):
-                os.close(os.open(os.environ["DIE_ONCE"], os.O_CREAT | os.O_EXCL))
-                os.kill(os.getpid(), signal.SIGKILL)
-            return result
-
-        patch.setattr(owner, name, deadly)
-
-    return sabotage
-
-
 DEATHS: Final[Mapping[str, Callable[[], None]]] = {
-    "die-after-commit": _die_after(Once, "perform"),
-    "die-after-intent": _die_after(StripeGateway, "create_intent"),
-    "die-after-charge": _die_after(StripeGateway, "confirm_intent"),
-    "die-after-settling": _die_after(Till, "commit"),
-    "die-before-answer": _die_after(Once, "finish"),
+    "die-after-commit": die_after(Once, "perform"),
+    "die-after-intent": die_after(StripeGateway, "create_intent"),
+    "die-after-charge": die_after(StripeGateway, "confirm_intent"),
+    "die-after-settling": die_after(Till, "commit"),
+    "die-before-answer": die_after(Once, "finish"),
 }
-"""One replica dies, as by `kill -9`, right after it did this; the file that `DIE_ONCE` names says that it has."""
+"""One replica dies right after it did this."""
 
 STEPS: Mapping[str, Callable[[], Any]] = {
     **DEATHS,

@@ -26,6 +26,7 @@ from app.cache.watcher import Watcher
 from app.database import Database
 from app.main import create_app as create_intact_app
 from tests.race import order_sabotage, payment_sabotage
+from tests.race.deaths import die_after, die_before
 
 patch = pytest.MonkeyPatch()
 
@@ -141,6 +142,13 @@ def no_watcher() -> None:
     patch.setattr(Watcher, "run", run)
 
 
+DEATHS = {
+    "die-before-telling": die_before(Invalidator, "_touch"),
+    "die-between-levels": die_before(Invalidator, "outlast_edges"),
+    "die-after-telling": die_after(Invalidator, "touch"),
+}
+"""One replica dies on the way from its commit to its answer."""
+
 STEPS = {
     "slow-fill": slow_fill,
     "no-edge": no_edge,
@@ -153,6 +161,7 @@ STEPS = {
     "no-next-flight": no_next_flight,
     "never-watches": never_watches,
     "no-watcher": no_watcher,
+    **DEATHS,
     **order_sabotage.STEPS,
     **payment_sabotage.STEPS,
 }

@@ -11,7 +11,7 @@ from pymongo import AsyncMongoClient
 from app.settings import Settings
 from bench.staleness import Findings, Search
 from tests.factories.books import API
-from tests.haproxy.edge import NOBODY
+from tests.haproxy.edge import NOBODY, say
 from tests.race.farm import DATABASE, running_farm
 
 READS, WRITES = 2_500, 50
@@ -19,6 +19,9 @@ READS, WRITES = 2_500, 50
 
 LONG_ENOUGH = 120.0
 """Seconds in which a build that lacks a step must be caught; most are within a few."""
+
+RELOADS, RELOAD_SECONDS = 4, 5
+"""A writer waits 3 s until a new worker is surely alone; the rest of the time it is told as always."""
 
 NO_REDIS = {"BOOKSTORE_CACHE_URL": f"redis://{NOBODY}/0"}
 NO_SOCKET = {"BOOKSTORE_EDGE_SOCKETS": NOBODY}
@@ -114,6 +117,70 @@ async def test_what_changed_past_the_shop_is_shown_by_the_watcher_alone(
 
         # then: HAProxy's answer runs out, and what Redis holds then is the truth, or isn't
         assert await _answered_by("bookstore; hit", reader, book) == shown
+
+
+@pytest.mark.parametrize(
+    ("death", "again"),
+    [
+        ("die-before-telling", True),
+        ("die-after-telling", True),
+        ("die-before-telling", False),
+        ("die-between-levels", False),
+    ],
+)
+async def test_a_writer_killed_while_it_tells_leaves_nothing_stale(
+    settings: Settings, tmp_path: Path, death: str, *, again: bool
+) -> None:
+    """Whoever sends it again hears of it when all is told; left alone, the watcher tells, in whichever replica."""
+    died = tmp_path / "died"
+    died.touch()  # making the book kills nobody
+    async with (
+        running_farm(settings, tmp_path, sabotage=death, replicas=3, environment={"DIE_ONCE": str(died)}) as farm,
+        httpx.AsyncClient(base_url=farm.url, trust_env=False, timeout=20) as reader,
+        httpx.AsyncClient(base_url=farm.replica_urls[0], trust_env=False, timeout=20) as doomed,
+    ):
+        # given
+        headers = {"Authorization": f"Bearer {farm.staff_token}"}
+        body = {"title": "Emma", "authors": ["A"], "language": "en", "price": {"amount": 100, "currency": "USD"}}
+        book = (await reader.post(f"{API}/books", json=body, headers=headers)).json()["id"]
+        await _answered_by("haproxy; hit", reader, book)
+        died.unlink()
+
+        # when
+        change = {"price": {"amount": 200, "currency": "USD"}}
+        headers |= {"If-Match": "*", "Idempotency-Key": "k"}
+        with pytest.raises(httpx.TransportError):
+            await doomed.patch(f"{API}/books/{book}", headers=headers, json=change)
+        assert died.exists()
+
+        # then
+        if again:
+            answer = await reader.patch(f"{API}/books/{book}", headers=headers, json=change)
+            assert (answer.status_code, answer.headers.get("idempotency-replayed")) == (200, "true")
+            assert (await reader.get(f"{API}/books/{book}")).json()["price"]["amount"] == 200
+        async with asyncio.timeout(LONG_ENOUGH):
+            while (await reader.get(f"{API}/books/{book}")).json()["price"]["amount"] != 200:
+                await asyncio.sleep(0.05)
+        assert await _answered_by("haproxy; hit", reader, book) == 200
+        assert await _answered_by("bookstore; hit", reader, book) == 200
+
+
+async def test_no_answer_goes_behind_an_acknowledged_write_while_haproxy_reloads(
+    settings: Settings, tmp_path: Path
+) -> None:
+    async with running_farm(settings, tmp_path, replicas=3, environment={}) as farm:
+        finding = Search(farm.url, farm.staff_token)
+        searching = asyncio.create_task(finding.run(reads=10**9, seconds=RELOADS * RELOAD_SECONDS))
+        for _ in range(RELOADS):
+            await say("reload", socket_path=tmp_path / "master.sock")
+            await asyncio.sleep(RELOAD_SECONDS)
+        found = await searching
+
+    print(f"{found.reads} reads checked beside {found.writes} writes and {RELOADS} reloads: {len(found.stale)} stale")
+    assert found.stale == []
+    assert (found.failed_reads, found.failed_writes) == ({}, 0)
+    assert found.reads >= READS
+    assert found.writes > RELOADS
 
 
 async def _answered_by(level: str, reader: httpx.AsyncClient, book: str) -> int:
