@@ -5,20 +5,15 @@ belong to `owner` where they belong to anybody; `stranger` is another customer. 
 BODIES where it needs one; in THINGS how to make what its path names, where nobody has said so yet.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import httpx
-from fastapi import FastAPI
 
 from app.lifespan import Resources
-from app.models.user import User
 from app.models.user_token import UserToken
-from app.security import Role
 from app.user_tokens import user_token
-from tests.conftest import client_of
 from tests.factories.accounts import PASSWORD, a_user, address_body, registration
 from tests.factories.books import API, a_category, book_body
 from tests.factories.buying import a_stocked_book, an_order, order_body, put_in_cart
@@ -198,18 +193,6 @@ class World:
                 if f"{{{name}}}" in value:
                     value = value.replace(f"{{{name}}}", await self.thing(name))
         return value
-
-
-@asynccontextmanager
-async def opened(app: FastAPI, shop: Resources, anonymous: httpx.AsyncClient) -> AsyncIterator[World]:
-    """A shop with one person of each kind; whatever else a path or a body names is made when it is asked for."""
-    await a_user(anonymous, email="somebody@example.com", username="somebody")
-    roles = {"owner": Role.CUSTOMER, "stranger": Role.CUSTOMER, "staff": Role.STAFF, "admin": Role.ADMIN}
-    async with AsyncExitStack() as stack:
-        people = {person: await stack.enter_async_context(client_of(app, shop, role)) for person, role in roles.items()}
-        hashed = await shop.desk.passwords.hash(PASSWORD)
-        await User.get_pymongo_collection().update_many({}, {"$set": {"password_hash": hashed}})
-        yield World({"anonymous": anonymous} | people, shop)
 
 
 async def _book(world: World) -> str:

@@ -23,8 +23,8 @@ from tests.api.authorization_table import (
     Route,
     World,
     ask,
-    opened,
 )
+from tests.api.authorization_world import opened
 
 CODES = {
     "400": {"webhook_signature_invalid"},  # whoever sends it, it has to be the gateway's

@@ -11,7 +11,8 @@ import pytest
 from fastapi import FastAPI
 
 from app.lifespan import Resources
-from tests.api.authorization_table import BODIES, FORM, ROUTES, Route, World, opened
+from tests.api.authorization_table import BODIES, FORM, ROUTES, Route, World
+from tests.api.authorization_world import opened
 from tests.api.test_problems import assert_problem
 from tests.factories.accounts import PASSWORD, a_user
 from tests.factories.books import API
