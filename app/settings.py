@@ -44,7 +44,10 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,  # what is refused may be a secret
     )
 
-    environment: Environment = Field(Environment.DEVELOPMENT, description="Which rules hold for secrets")
+    environment: Environment = Field(
+        Environment.DEVELOPMENT,
+        description="`development`, `test` or `production`, which refuses to start with weak or missing secrets",
+    )
     process_name: str = Field("api", description="How this process calls itself in logs and metrics")
 
     mongo_url: SecretStr = Field(
@@ -80,7 +83,6 @@ class Settings(BaseSettings):
     staff_email: str = Field(
         "", description="Who hears of titles that run low, and of refunds that fail; nobody if empty"
     )
-    public_url: str = Field("http://127.0.0.1:8080", description="Where people reach the API")
     pages_url: str = Field(
         "",
         description="Where the shop's pages are. E-mails link to `/verify-email?token=…`, `/reset-password?token=…`, "

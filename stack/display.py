@@ -1,6 +1,8 @@
 """Shows a person what runs where."""
 
 import json
+import os
+import sys
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -12,8 +14,11 @@ from stack.errors import StackError
 from stack.mailbox import Mail
 from stack.profile import Profile
 
-console = Console()
-errors = Console(stderr=True)
+_WIDTH = None if "COLUMNS" in os.environ else 120
+"""Of what goes into a file or a pipe: a table of eighty columns would break its headings. A terminal says its own."""
+
+console = Console(width=None if sys.stdout.isatty() else _WIDTH)
+errors = Console(stderr=True, width=None if sys.stderr.isatty() else _WIDTH)
 
 _COLOURS = {"running": "green", "starting": "yellow", "restarting": "yellow", "killed": "red", "hung": "magenta"}
 

@@ -39,7 +39,6 @@ def app_environment(profile: Profile, secrets: Secrets) -> dict[str, str]:
         "BOOKSTORE_SECRET_KEY": secrets.secret_key,
         "BOOKSTORE_EDGE_SOCKETS": str(profile.runtime_socket),
         "BOOKSTORE_SMTP_URL": f"smtp://127.0.0.1:{ports.smtp}",
-        "BOOKSTORE_PUBLIC_URL": profile.url,
         "BOOKSTORE_STAFF_EMAIL": "staff@bookstore.example",
         **gateway,
         **profile.extra_environment,

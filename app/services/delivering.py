@@ -33,7 +33,7 @@ _GIVEN_UP_AFTER: Final = timedelta(days=3)
 """As mail servers do: a server that is away comes back within days."""
 
 _ATTEMPTS_AT_POISON: Final = 8
-"""About eight minutes: a mistake of ours doesn't go away by itself, but what it stumbled over may."""
+"""About four minutes: a mistake of ours doesn't go away by itself, but what it stumbled over may."""
 
 _AWAY: Final = (OSError, PyMongoError, DependencyUnavailable, DeadlineExceeded, Overloaded)
 """Somebody else's trouble, which ends. `OSError` is also a time-out."""
