@@ -65,7 +65,17 @@ async def _until(condition: Callable[[], Awaitable[bool]]) -> None:
 
 
 async def say(command: str, *, socket_path: Path) -> str:
-    reader, writer = await asyncio.open_unix_connection(socket_path)
+    """Say a command on a worker's or the master's socket and return the whole reply.
+
+    While a reload hands over, and while the master starts, it may refuse for a moment: then it is said again.
+    """
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                reader, writer = await asyncio.open_unix_connection(socket_path)
+                break
+            except ConnectionRefusedError:
+                await asyncio.sleep(0.02)
     writer.write(command.encode() + b"\n")
     reply = await reader.read()
     writer.close()
@@ -134,16 +144,8 @@ class Edge:
         await _until(replaced)
 
     async def runtime(self, command: str) -> str:
-        """Say a command on the runtime socket and return the whole reply.
-
-        While a reload hands over, the socket may refuse for a moment: then it is said again.
-        """
-        async with asyncio.timeout(10):
-            while True:
-                try:
-                    return await say(command, socket_path=Path(self.environment["HAPROXY_RUNTIME_SOCKET"]))
-                except ConnectionRefusedError:
-                    await asyncio.sleep(0.02)
+        """Say a command on the runtime socket and return the whole reply."""
+        return await say(command, socket_path=Path(self.environment["HAPROXY_RUNTIME_SOCKET"]))
 
     async def info(self, name: str) -> str:
         """Return one field of `show info`; empty while nobody answers."""

@@ -83,7 +83,7 @@ async def test_a_huge_body_is_413_before_it_is_read(edge: Edge, origin: Origin) 
     assert top.startswith(b"HTTP/1.1 413 ")
     assert json.loads(body) == {
         "type": "/docs/errors#payload_too_large", "title": "Request Entity Too Large", "status": 413,
-        "detail": "The body is larger than 8 MiB.", "instance": "/api/v1/books", "code": "payload_too_large",
+        "detail": "The body is larger than 64 KiB.", "instance": "/api/v1/books", "code": "payload_too_large",
         "request_id": "the-request-1", "retryable": False,
     }  # fmt: skip
     assert origin.seen == []
