@@ -123,12 +123,13 @@ async def agree(till: Till, payment: Payment) -> None:
     """
     assert payment.intent_id is not None
     for given in await till.gateway.refunds_of(payment.intent_id):
-        known = await Refund.of_gateway(given.id)
-        failed = given.status is RefundStatus.FAILED
-        if known is None and not failed:
-            await _adopt_once(till, payment, given)
-        elif known is not None and failed and known.status is RefundState.SUCCEEDED:
-            await till.commit(partial(_bounce, known))
+        # Whoever gave it may not have entered it yet: then the gateway's id is unknown here, and ours is known there.
+        known = await Refund.of_gateway(given.id) or (await Refund.of_id(given.refund_id) if given.refund_id else None)
+        if given.status is not RefundStatus.FAILED:
+            if known is None:
+                await _adopt_once(till, payment, given)
+        elif known is not None and known.status is not RefundState.FAILED:
+            await till.commit(partial(_fail, known.id, given))
 
 
 async def _adopt_once(till: Till, payment: Payment, given: GatewayRefund) -> None:
@@ -170,11 +171,21 @@ async def _settle(refund: Refund, given: GatewayRefund | None, attempt: Attempt)
     if not await Refund.settle(refund.id, state, gateway_id=gateway_id, at=moment, session=session):
         return
     if not succeeded:
+        logger.error("refund refused", extra={"refund": refund.id, "order": refund.order_id})
         await Payment.disclaim(refund.payment_id, refund.amount, at=moment, session=session)
         return
     payment = await Payment.give_back(refund.payment_id, refund.amount, at=moment, session=session)
     await _moved(refund, source=refund.id, debit=Account.SALES, credit=Account.GATEWAY, at=moment).post(session)
     await fulfilment.settle_refunded(refund.order_id, refunded=payment.refunded, attempt=attempt, reason=refund.reason)
+
+
+async def _fail(refund_id: str, given: GatewayRefund, attempt: Attempt) -> None:
+    """Note that it failed, whether its success was entered before, or comes later and finds it settled."""
+    refund = await Refund.of_id(refund_id, attempt.session)
+    if refund is not None and refund.status is RefundState.SUCCEEDED:
+        await _bounce(refund, attempt)
+    elif refund is not None:
+        await _settle(refund, given, attempt)
 
 
 async def _bounce(refund: Refund, attempt: Attempt) -> None:

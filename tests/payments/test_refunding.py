@@ -203,6 +203,28 @@ async def test_what_fails_after_it_was_given_is_taken_back_once(
     assert (await order_now(order)).payment_status == PaymentStatus.PARTIALLY_REFUNDED
 
 
+async def test_a_failure_that_is_heard_before_the_success_is_entered_holds(
+    till: Till, shop: Resources, staff: httpx.AsyncClient
+) -> None:
+    # given: who gave it stands still between the gateway's answer and the commit
+    order = await an_order(till, staff)
+    payment = await paid(till, order.id, by="pm_card_refundFail")
+    refund = await Refund.take((await promised(till, payment, 500)).id, now=clock.now())
+    assert refund is not None
+    given = await till.gateway.refund(payment.intent_id or "", refund_id=refund.id, amount=500)
+    await until_it_fails(till, payment)
+
+    # when
+    await settle(till, payment.id, refunds_too=True)
+    await refunding._enter(till, refund, given)
+
+    # then
+    found = await Payment.of_id(payment.id)
+    assert found is not None
+    assert ((await refunding.found(refund.id)).status, found.claimed, found.refunded) == (RefundState.FAILED, 0, 0)
+    assert ("gateway", "sales") not in await books(shop)
+
+
 async def test_nothing_is_promised_again_where_a_refund_of_an_ended_order_failed(
     till: Till, shop: Resources, staff: httpx.AsyncClient
 ) -> None:
