@@ -77,8 +77,9 @@ def _check_certificate(spec: ProcessSpec) -> None:
 
 def _check_haproxy(spec: ProcessSpec) -> None:
     answer = subprocess.run(
-        ["haproxy", "-c", "-q", "-f", str(HAPROXY_CONFIGURATION)],
+        ["haproxy", "-c", "-f", str(HAPROXY_CONFIGURATION)],
         env=spec.environment,
+        stdin=subprocess.DEVNULL,  # a key with a pass phrase would wait for it
         capture_output=True,
         text=True,
         timeout=30,

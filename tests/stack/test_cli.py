@@ -11,6 +11,7 @@ import pytest
 from stack.leftovers import left_processes
 from stack.profile import REPOSITORY, Profile
 from stack.running import running_stack
+from tests.factories.certificates import self_signed
 
 # What `up` does, with a smaller system than the whole.
 UP = """
@@ -209,6 +210,21 @@ def test_a_useless_certificate_is_explained(state: Path, held: str | None, said:
     assert answer.returncode == 1
     assert answer.stderr.startswith(said.format(file=file))
     assert len(answer.stderr.splitlines()) == 1
+
+
+def test_a_certificate_with_another_ones_key_is_explained(state: Path) -> None:
+    # given
+    certificate = self_signed(state / "shop.pem").read_text().partition("-----BEGIN PRIVATE KEY-----")[0]
+    key = self_signed(state / "other.pem").read_text().partition("-----BEGIN PRIVATE KEY-----")
+    (state / "shop.pem").write_text(certificate + "".join(key[1:]))
+
+    # when
+    answer = bookstore("up", "--detach", BOOKSTORE_TLS_CERT=str(state / "shop.pem"))
+
+    # then
+    assert answer.returncode == 1
+    assert answer.stderr.startswith("bookstore: haproxy refuses ")
+    assert "shop.pem" in answer.stderr
 
 
 def test_a_port_for_tls_is_a_number(state: Path) -> None:
