@@ -215,15 +215,15 @@ class Payment(Document):
     @classmethod
     async def give_back(cls, payment_id: str, amount: int, *, at: datetime, session: AsyncClientSession) -> "Payment":
         """Note that this much of what was promised was given back."""
-        return await cls._refund_more(payment_id, {"refunded": amount}, at=at, session=session)
+        return await cls._change_refunded(payment_id, {"refunded": amount}, at=at, session=session)
 
     @classmethod
     async def take_back(cls, payment_id: str, amount: int, *, at: datetime, session: AsyncClientSession) -> "Payment":
         """Note that this much of what was given back has returned: it can be given back again."""
-        return await cls._refund_more(payment_id, {"refunded": -amount, "claimed": -amount}, at=at, session=session)
+        return await cls._change_refunded(payment_id, {"refunded": -amount, "claimed": -amount}, at=at, session=session)
 
     @classmethod
-    async def _refund_more(
+    async def _change_refunded(
         cls, payment_id: str, by: Mapping[str, int], *, at: datetime, session: AsyncClientSession
     ) -> "Payment":
         sums = {name: {"$add": [f"${name}", amount]} for name, amount in by.items()}

@@ -110,7 +110,13 @@ class RefundView(BaseModel):
     payment_id: PaymentId
     order_id: OrderId
     amount: Money
-    status: Annotated[str, Field(description="`pending` until the gateway has it, then `succeeded` or `failed`")]
+    status: Annotated[
+        str,
+        Field(
+            description="`pending` until the gateway has it, then `succeeded` or `failed`; a bank may refuse days after"
+            " `succeeded`, which then becomes `failed`"
+        ),
+    ]
     reason: str | None
     created_at: Timestamp
     updated_at: Timestamp

@@ -102,39 +102,24 @@ async def settle_payment_called_off(order_id: str, *, attempt: Attempt) -> Order
 
 
 async def settle_refunded(order_id: str, *, refunded: int, attempt: Attempt, reason: str | None = None) -> Order:
-    """Note that `refunded` minor units were given back in all.
+    """Note that `refunded` minor units were given back in all: fewer than before where a refund failed afterwards.
 
     Raises:
         Conflict: more than was captured.
     """
     order = await order_of(order_id, attempt)
-    if refunded <= order.refunded:
+    if refunded == order.refunded:
         return order
     if refunded > order.captured:
         raise Conflict("More would be given back than was taken.")
     return await _change(
         order,
-        OrderEventKind.REFUNDED,
+        OrderEventKind.REFUNDED if refunded > order.refunded else OrderEventKind.REFUND_FAILED,
         attempt,
         payment_status=_money_is(captured=order.captured, refunded=refunded),
         refunded=refunded,
-        amount=refunded - order.refunded,
+        amount=abs(refunded - order.refunded),
         reason=reason,
-    )
-
-
-async def settle_refund_failed(order_id: str, *, refunded: int, attempt: Attempt) -> Order:
-    """Note that no more than `refunded` minor units reached the payer in all: what else was given back has returned."""
-    order = await order_of(order_id, attempt)
-    if refunded >= order.refunded:
-        return order
-    return await _change(
-        order,
-        OrderEventKind.REFUND_FAILED,
-        attempt,
-        payment_status=_money_is(captured=order.captured, refunded=refunded),
-        refunded=refunded,
-        amount=order.refunded - refunded,
     )
 
 

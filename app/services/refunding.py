@@ -8,8 +8,10 @@ from pymongo.errors import DuplicateKeyError
 
 from app import clock
 from app.errors import NotFound, RefundExceedsCaptured
+from app.events import Event
 from app.idempotency import Attempt
 from app.models.ledger_entry import Account, LedgerEntry
+from app.models.outbox_event import OutboxEvent
 from app.models.payment import Payment
 from app.models.refund import Refund, RefundState
 from app.payments.gateway import GatewayRefund, RefundStatus, RequestRefused
@@ -173,6 +175,9 @@ async def _settle(refund: Refund, given: GatewayRefund | None, attempt: Attempt)
     if not succeeded:
         logger.error("refund refused", extra={"refund": refund.id, "order": refund.order_id})
         await Payment.disclaim(refund.payment_id, refund.amount, at=moment, session=session)
+        # Who asked for it may be gone by now, or nobody: staff hear of it as of one that fails later.
+        failed = Event("order.refund_failed", refund.order_id, {"order_id": refund.order_id, "amount": refund.amount})
+        await OutboxEvent.add(failed, session=session)
         return
     payment = await Payment.give_back(refund.payment_id, refund.amount, at=moment, session=session)
     await _moved(refund, source=refund.id, debit=Account.SALES, credit=Account.GATEWAY, at=moment).post(session)
@@ -196,7 +201,7 @@ async def _bounce(refund: Refund, attempt: Attempt) -> None:
     payment = await Payment.take_back(refund.payment_id, refund.amount, at=moment, session=session)
     source = f"{refund.id} failed"
     await _moved(refund, source=source, debit=Account.GATEWAY, credit=Account.SALES, at=moment).post(session)
-    await fulfilment.settle_refund_failed(refund.order_id, refunded=payment.refunded, attempt=attempt)
+    await fulfilment.settle_refunded(refund.order_id, refunded=payment.refunded, attempt=attempt)
 
 
 def _moved(refund: Refund, *, source: str, debit: Account, credit: Account, at: datetime) -> LedgerEntry:

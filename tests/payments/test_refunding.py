@@ -130,6 +130,7 @@ async def test_a_refund_that_the_gateway_refuses_is_no_promise_any_more(
     assert found is not None
     assert (found.claimed, found.refunded) == (0, 0)
     assert [row["status"] for row in await rows(shop, "refunds")] == ["failed"]
+    assert await told(shop, "order.refund_failed") == 1
 
 
 async def test_an_order_says_what_went_back(till: Till, staff: httpx.AsyncClient) -> None:
