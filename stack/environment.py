@@ -58,7 +58,7 @@ def haproxy_environment(profile: Profile) -> dict[str, str]:
         "HAPROXY_ERRORS": str(REPOSITORY / "haproxy" / "errors"),
         **addresses,
         **({"HAPROXY_TLS_CERT": profile.certificate} if profile.certificate else {}),
-        **({"HAPROXY_TLS_BIND": f"127.0.0.1:{ports.tls}"} if ports.tls else {}),
+        **({"HAPROXY_TLS_BIND": f"127.0.0.1:{ports.tls}", "HAPROXY_TLS_PORT": str(ports.tls)} if ports.tls else {}),
         **{name: value for name, value in profile.extra_environment.items() if name.startswith("HAPROXY_")},
     }
 

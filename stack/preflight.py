@@ -65,10 +65,10 @@ def _check_certificate(spec: ProcessSpec) -> None:
     if named is None:
         return
     try:
-        text = Path(named).read_text(encoding="ascii")
-    except (OSError, ValueError) as error:
+        held = Path(named).read_bytes()
+    except OSError as error:
         raise StackError(f"BOOKSTORE_TLS_CERT names {named}, which can't be read: {error}") from error
-    if "-----BEGIN CERTIFICATE-----" not in text or "PRIVATE KEY-----" not in text:
+    if b"-----BEGIN CERTIFICATE-----" not in held or b"PRIVATE KEY-----" not in held:
         raise StackError(
             f"BOOKSTORE_TLS_CERT names {named}, which doesn't hold both a certificate and its key; "
             "HAProxy reads them from one file: cat certificate.pem chain.pem key.pem > shop.pem"

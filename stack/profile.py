@@ -177,16 +177,24 @@ def default_profile(*, port: int | None = None, replicas: int | None = None) -> 
     # With a key of Stripe's own, Stripe is the gateway.
     parts = tuple(kind for kind in KINDS if kind != "localstripe" or not os.environ.get("STRIPE_API_KEY"))
     name = os.environ.get("BOOKSTORE_PROFILE") or "up"
-    certificate, tls = os.environ.get("BOOKSTORE_TLS_CERT"), os.environ.get("BOOKSTORE_TLS_PORT", "8443")
-    if certificate and not tls.isdecimal():
-        raise StackError(f"BOOKSTORE_TLS_PORT is {tls!r}; it must be a port's number, such as 8443")
+    certificate = os.environ.get("BOOKSTORE_TLS_CERT")
     return Profile(
         name=name,
         folder=state_folder() / name,
-        ports=replace(ports, tls=int(tls)) if certificate else ports,
+        ports=replace(ports, tls=_tls_port(ports)) if certificate else ports,
         parts=parts,
         certificate=str(Path(certificate).absolute()) if certificate else None,
     )
+
+
+def _tls_port(ports: Ports) -> int:
+    named = os.environ.get("BOOKSTORE_TLS_PORT") or "8443"
+    if not (named.isdecimal() and 0 < int(named) < 65536):  # noqa: PLR2004  ports have 16 bits
+        raise StackError(f"BOOKSTORE_TLS_PORT is {named!r}; it must be a port's number, such as 8443")
+    taken = {number: name for name, number in ports.listeners().items()}
+    if int(named) in taken:
+        raise StackError(f"BOOKSTORE_TLS_PORT is {named}, where {taken[int(named)]} listens; choose another one")
+    return int(named)
 
 
 def throwaway_profile(name: str, *, replicas: int = 3, folder: Path | None = None, first_port: int = 18080) -> Profile:

@@ -15,6 +15,7 @@ from stack.profile import Profile
 from stack.running import Stack, follow_start, launch, reports
 
 _ALREADY_SECONDS = 120.0
+_STAYS = "Its ports, its replicas and its certificate stay as they are"
 
 
 def bring_up(profile: Profile, *, detach: bool) -> None:
@@ -76,11 +77,14 @@ def _show_running(profile: Profile) -> None:
             raise StackError("another run is starting or stopping and takes long; see ./bookstore status")
         time.sleep(0.2)
     running = stack.profile
-    ignored = (profile.ports.haproxy, len(profile.ports.api)) != (running.ports.haproxy, len(running.ports.api))
-    hint = " Its port and its replicas stay as they are: run ./bookstore down first." if ignored else ""
+    hint = "" if _asked(profile) == _asked(running) else f" {_STAYS}: run ./bookstore down first."
     console.print(f"It is running already.{hint}\n", highlight=False)
     console.print(status_table(stack.status()))
     show_what_next(stack.profile)
+
+
+def _asked(profile: Profile) -> tuple[object, ...]:
+    return profile.ports.haproxy, profile.ports.tls, len(profile.ports.api), profile.certificate
 
 
 def _as_interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -41,6 +41,7 @@ async def secured(tmp_path: Path) -> AsyncIterator[Secured]:
             [origin],
             HAPROXY_TLS_CERT=str(certificate),
             HAPROXY_TLS_BIND=f"127.0.0.1:{port}",
+            HAPROXY_TLS_PORT="443",
             HAPROXY_TRUSTED="10.0.0.1",
         )
         async with Edge(tmp_path, environment) as edge:
@@ -87,12 +88,18 @@ async def test_old_tls_is_refused(secured: Secured) -> None:
             await client.get(PATH)
 
 
-async def test_who_comes_without_tls_is_sent_to_it_with_method_and_body(secured: Secured) -> None:
+@pytest.mark.parametrize(
+    ("host", "named"),
+    [("shop.example", "shop.example"), ("shop.example:8080", "shop.example"), ("[::1]:8080", "[::1]")],
+)
+async def test_who_comes_without_tls_is_sent_to_it_with_method_and_body(
+    secured: Secured, host: str, named: str
+) -> None:
     before = len(secured.origin.seen)
 
-    answer = await secured.edge.client.post(f"{PATH}/items?x=1", headers={"Host": "shop.example"}, content=b"{}")
+    answer = await secured.edge.client.post(f"{PATH}/items?x=1", headers={"Host": host}, content=b"{}")
 
-    assert (answer.status_code, answer.headers["location"]) == (308, f"https://shop.example{PATH}/items?x=1")
+    assert (answer.status_code, answer.headers["location"]) == (308, f"https://{named}:443{PATH}/items?x=1")
     assert "strict-transport-security" not in answer.headers
     assert len(secured.origin.seen) == before
 

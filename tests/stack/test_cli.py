@@ -227,13 +227,21 @@ def test_a_certificate_with_another_ones_key_is_explained(state: Path) -> None:
     assert "shop.pem" in answer.stderr
 
 
-def test_a_port_for_tls_is_a_number(state: Path) -> None:
+@pytest.mark.parametrize(
+    ("port", "said"),
+    [
+        ("https", "is 'https'; it must be a port's number, such as 8443"),
+        ("0", "is '0'; it must be a port's number, such as 8443"),
+        ("8080", "is 8080, where haproxy listens; choose another one"),
+    ],
+)
+def test_a_port_for_tls_is_one_of_its_own(state: Path, port: str, said: str) -> None:
     # when
-    answer = bookstore("up", "--detach", BOOKSTORE_TLS_CERT=str(state / "shop.pem"), BOOKSTORE_TLS_PORT="https")
+    answer = bookstore("up", "--detach", BOOKSTORE_TLS_CERT=str(state / "shop.pem"), BOOKSTORE_TLS_PORT=port)
 
     # then
     assert answer.returncode == 1
-    assert answer.stderr == "bookstore: BOOKSTORE_TLS_PORT is 'https'; it must be a port's number, such as 8443\n"
+    assert answer.stderr == f"bookstore: BOOKSTORE_TLS_PORT {said}\n"
 
 
 def test_a_port_of_its_own_is_refused(state: Path) -> None:
