@@ -40,8 +40,6 @@ _ELECTION_SECONDS: Final = 4.0
 """For so long a read is tried again after it failed: an election takes 2 to 3 s."""
 
 _PAUSE_SECONDS: Final = 0.1
-_CROWD: Final = 4
-"""Transactions at once in a process. With fewer, who waits for company waits longer than the company saves."""
 
 _NOT_PRIMARY: Final = frozenset({91, 189, 10058, 10107, 11600, 11602, 13435, 13436})
 """Server codes of a node that is no primary (any more) or shuts down."""
@@ -79,7 +77,8 @@ class Database:
         )
         self._settled: tuple[Any, ...] | None = None
         self._turns = Turns()
-        self._under_way = 0
+        self.under_way = 0
+        """How many transactions of this process are under way."""
         self.database: AsyncDatabase[Document_] = self.client[settings.mongo_database]
 
     async def __aenter__(self) -> Self:
@@ -125,13 +124,8 @@ class Database:
         """Tell whether somebody of this process is in a transaction `in_turn` of this name."""
         return self._turns.is_taken(name)
 
-    @property
-    def is_crowded(self) -> bool:
-        """Whether so many are in transactions in this process that one who waits a moment for others saves time."""
-        return self._under_way >= _CROWD
-
     async def _run_in_transaction(self, callback: Callable[[AsyncClientSession], Awaitable[T]], *, seconds: float) -> T:
-        self._under_way += 1
+        self.under_way += 1
         try:
             async with self.client.start_session() as session:
                 try:
@@ -151,7 +145,7 @@ class Database:
         except PyMongoError as error:
             raise as_domain_error(error) from error
         finally:
-            self._under_way -= 1
+            self.under_way -= 1
 
     async def _end_on_the_server(self, session: AsyncClientSession) -> None:
         # A driver that is out of time sends no abort either; what the transaction wrote would stay locked for
