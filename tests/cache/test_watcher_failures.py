@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from bson.datetime_ms import DatetimeMS
 from pymongo import AsyncMongoClient
+from pymongo.errors import OperationFailure
 
 from app.cache import watcher
 from app.cache.edge import Edge
@@ -15,8 +16,12 @@ from app.cache.shared import SharedStore
 from app.cache.watcher import Watcher
 from app.database import Database
 from app.lifespan import Resources
+from app.models.cache_grant import CacheGrant
+from tests.factories.own_mongod import forget_history, forgetful_mongod
 from tests.factories.own_redis import OwnRedis
 from tests.factories.watching import believed, fill, gone, seen_everything, until, watching
+
+_POSITION_LOST, _HISTORY_LOST = 136, 286
 
 
 async def test_an_event_that_cannot_be_read_does_not_end_the_watching(prepared: tuple[SharedStore, Database]) -> None:
@@ -185,3 +190,67 @@ async def test_while_the_stream_lags_nobody_believes_redis(
         await until(lambda: believed(store))
         assert await gone(store, "bk_1")
     await store.aclose()
+
+
+@pytest.mark.parametrize(("opened_anew", "hears"), [(False, _POSITION_LOST), (True, _HISTORY_LOST)])
+async def test_history_that_is_lost_is_made_up_for(
+    own_redis: OwnRedis,
+    shop: Resources,  # noqa: ARG001  where the watcher's row is
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    opened_anew: bool,
+    hears: int,
+) -> None:
+    # given: a watcher that stands still for so long that the server forgets what it hasn't seen
+    reads, behind, heard, cursors = asyncio.Event(), asyncio.Event(), list[int | None](), list[int]()
+    intact = watcher._read
+
+    async def read(stream: Any, events: asyncio.Queue[dict[str, Any]]) -> None:
+        await stream.try_next()
+        cursors.append(stream._cursor.cursor_id)
+        behind.set()
+        await reads.wait()
+        try:
+            await intact(stream, events)
+        except OperationFailure as error:
+            heard.append(error.code)
+            raise
+
+    monkeypatch.setattr(watcher, "_read", read)
+    store = SharedStore(own_redis.url)
+    async with (
+        forgetful_mongod(tmp_path) as client,
+        watching(Invalidator(shared=store, edges=[]), store, client["bookstore"]),
+    ):
+        await behind.wait()
+        await _has_made_up()
+        await fill(store, "bk_1", b"old")
+        await client["bookstore"]["books"].insert_one({"_id": "bk_1"})
+        await forget_history(client)
+        if opened_anew:
+            await client["bookstore"].command({"killCursors": "$cmd.aggregate", "cursors": cursors})
+        assert not await gone(store, "bk_1")
+
+        # when
+        reads.set()
+
+        # then
+        await until(lambda: gone(store, "bk_1"))
+        assert heard == [hears]
+    await store.aclose()
+
+
+async def _has_made_up() -> None:
+    """Return when the watcher has made up for what came before it: it writes marks then, and not before."""
+    grants = CacheGrant.get_pymongo_collection()
+
+    async def mark() -> str | None:
+        return ((await grants.find_one({})) or {}).get("mark")
+
+    for _ in range(2):  # the first may be its predecessor's last
+        before = await mark()
+
+        async def changed(before: str | None = before) -> bool:
+            return await mark() != before
+
+        await until(changed)
