@@ -11,7 +11,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from app import clock
 from app.cache.invalidation import Invalidator
-from app.cache.shared import SharedStore
+from app.cache.shared import KEPT_SECONDS, SharedStore
 from app.cache.watcher import Watcher
 from app.database import Database
 from app.lifespan import end_tasks
@@ -34,7 +34,8 @@ async def watching(
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(60):
+    """Wait for it, not so long that what Redis keeps runs out by itself."""
+    async with asyncio.timeout(KEPT_SECONDS / 2):
         while not await condition():
             await asyncio.sleep(0.02)
 
