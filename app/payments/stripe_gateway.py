@@ -54,15 +54,14 @@ class StripeGateway:
         self._secret = settings.stripe_webhook_secret.get_secret_value()
         self._http = stripe.AIOHTTPClient(timeout=ClientTimeout(total=self._seconds, connect=_CONNECT_SECONDS))
         # One repeat, for what fails fast: a refused connection, a 409, a 500. What is slow runs into our own deadline.
-        client = stripe.StripeClient(
+        self._client = stripe.StripeClient(
             settings.stripe_api_key.get_secret_value(),
             base_addresses={"api": settings.stripe_api_base},
             http_client=self._http,
             max_network_retries=1,
         )
-        self._intents = client.v1.payment_intents
-        self._refunds = client.v1.refunds
-        self._events = client.v1.events
+        self._intents = self._client.v1.payment_intents
+        self._refunds = self._client.v1.refunds
 
     async def create_intent(self, *, payment_id: str, order_id: str, amount: int, currency: str) -> Intent:
         """Prepare a payment; no money moves."""
@@ -136,14 +135,16 @@ class StripeGateway:
         Each page has a time-out of its own: how many there are depends on how long nobody asked.
         """
         created = {"gte": int(moment.timestamp())} | ({"lt": int(before.timestamp())} if before else {})
-        asked: Any = {"created": created, "types": list(_HEEDED), "limit": _PAGE}
-        found: list[stripe.Event] = []
+        asked: dict[str, Any] = {"created": created, "types": list(_HEEDED), "limit": _PAGE}
+        found: list[GatewayEvent] = []
         while True:
-            page = await self._answer(self._events.list_async(asked))
-            found += page.data
-            if not page.has_more:
-                return [_event(one.to_dict()) for one in found]
-            asked = asked | {"starting_after": page.data[-1].id}
+            # As plain data: the library's objects of all that a hundred events carry cost a worker a tenth of a second.
+            answer = await self._answer(self._client.raw_request_async("get", "/v1/events", **asked))
+            page: Any = answer.data
+            found += [_event(one) for one in page["data"]]
+            if not page["has_more"]:
+                return found
+            asked["starting_after"] = page["data"][-1]["id"]
 
     async def aclose(self) -> None:
         """Hang up."""
