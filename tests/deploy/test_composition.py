@@ -181,8 +181,8 @@ def test_with_a_certificate_haproxy_speaks_tls_and_the_stand_in_may_go_without()
     # then
     assert set(added["services"]) == {"haproxy"}
     haproxy = added["services"]["haproxy"]
-    [file] = haproxy["volumes"]
-    assert file.startswith("${BOOKSTORE_TLS_CERT:?")
-    assert file.endswith(f":{haproxy['environment']['HAPROXY_TLS_CERT']}:ro")
+    [certificate] = haproxy["secrets"]
+    assert added["secrets"][certificate]["file"].startswith("${BOOKSTORE_TLS_CERT:?")
+    assert haproxy["environment"]["HAPROXY_TLS_CERT"] == f"/run/secrets/{certificate}"
     assert haproxy["ports"] == ["${BOOKSTORE_BIND:-127.0.0.1}:${BOOKSTORE_TLS_PORT:-8443}:8443"]
     assert SERVICES["stripe"]["networks"]["shop"]["ipv4_address"] in haproxy["environment"]["HAPROXY_TRUSTED"]
