@@ -195,9 +195,10 @@ async def test_while_the_stream_lags_nobody_believes_redis(
 @pytest.mark.parametrize(("opened_anew", "hears"), [(False, _POSITION_LOST), (True, _HISTORY_LOST)])
 async def test_history_that_is_lost_is_made_up_for(
     own_redis: OwnRedis,
-    shop: Resources,  # noqa: ARG001  where the watcher's row is
+    shop: Resources,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    *,
     opened_anew: bool,
     hears: int,
 ) -> None:
