@@ -36,8 +36,8 @@ FLAT: Final = 0.85
 LATEST_SECONDS: Final = 1.0
 
 LEAD_SECONDS: Final = 2.0
-"""Answers count when so much time has passed: every client is at work then, and stays so until the end. Counted from the
-beginning, 128 clients who wait a second each had lost 128 answers of some 500."""
+"""Answers count when so much time has passed: every client is at work then, and stays so until the end. Counted from
+the beginning, 128 clients who wait a second each had lost 128 answers of some 500."""
 
 _COPIES: Final = 10_000_000
 _SCRIPT: Final = Path(__file__).with_name("orders.lua")
