@@ -98,8 +98,9 @@ async def _sign_in(desk: Desk, user: User | None, password: str, *, device: Devi
         try:
             return await _let_in(desk, user, verdict.new_hash, device=device, once=once)
         except _ChangedMeanwhile:
-            # By somebody who signed in beside us, and had the hash renewed? Or is the password another one now?
-            user = await desk.writer.database.fresh(partial(User.of_id, user.id))
+            # By somebody who signed in beside us, and had the hash renewed? Or is the password another one now? A
+            # transaction sees what the refused one saw, which a majority may not have yet.
+            user = await desk.writer.database.run_in_transaction(partial(User.of_id, user.id))
             if user is not None and user.password_hash == kept:
                 break
     raise InvalidCredentials(_REFUSED)
