@@ -97,17 +97,21 @@ function initiate() {
       return true;
     }
   });
-  try {
-    until("the first member's answer", () => {
-      const hello = admin.runCommand({ hello: 1 });
-      return hello.isWritablePrimary || hello.primary;
-    });
-    admin.createUser({ user: "root", pwd: rootPassword, roles: ["root"] });
-    print("root: created");
-  } catch (error) {
-    // 10107: not the primary any more, so the set is older than this run and has its users.
-    refusal(error, [...UNAUTHORIZED, USER_EXISTS, 10107]);
-  }
+  until("the first user's making", () => {
+    const hello = admin.runCommand({ hello: 1 });
+    if (!hello.isWritablePrimary) {
+      // Another primary: the set is older than this run, and has its users. None: on a busy machine the first member may
+      // have lost its office again; it alone can be elected.
+      return hello.primary && hello.primary !== hello.me;
+    }
+    try {
+      admin.createUser({ user: "root", pwd: rootPassword, roles: ["root"] });
+      print("root: created");
+    } catch (error) {
+      refusal(error, [...UNAUTHORIZED, USER_EXISTS]);
+    }
+    return true;
+  });
 }
 
 function create_users(admin) {
