@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 
@@ -16,6 +15,7 @@ from app.security import Principal, Role, issue_access_token
 from app.settings import Settings
 from tests.api.test_problems import assert_problem
 from tests.factories.books import API, book_body
+from tests.factories.ports import free_port
 
 # The discard port: nobody listens there.
 NOWHERE = "mongodb://127.0.0.1:9/?replicaSet=bookstore"
@@ -26,9 +26,7 @@ START_SECONDS = 60
 @pytest.fixture(scope="module")
 async def address() -> AsyncIterator[str]:
     # A process of its own: the document models of one process are bound to one database.
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
+    port = str(free_port())
     replica = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "uvicorn", "app.main:create_app", "--factory", "--port", port, "--no-access-log"),
         env=os.environ | {"BOOKSTORE_MONGO_URL": NOWHERE, "BOOKSTORE_PROCESS_NAME": "lonely"},

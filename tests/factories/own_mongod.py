@@ -1,7 +1,6 @@
 """A real mongod that belongs to one test: a replica set of one, which remembers hardly anything of what it did."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 from pymongo import AsyncMongoClient
 
 from stack.processes import mongod_binary
+from tests.factories.ports import free_port
 
 _OPLOG_MIB = 1
 _JUNK = "x" * 100_000
@@ -18,9 +18,7 @@ _JUNK = "x" * 100_000
 @asynccontextmanager
 async def forgetful_mongod(folder: Path) -> AsyncIterator[AsyncMongoClient[dict[str, Any]]]:
     """Run one whose oplog holds a mebibyte or little more; yield a client of it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    port = free_port()
     process = await asyncio.create_subprocess_exec(
         *(mongod_binary(), "--port", str(port), "--bind_ip", "127.0.0.1", "--dbpath", str(folder), "--nounixsocket"),
         *("--replSet", "own", "--oplogSize", str(_OPLOG_MIB), "--wiredTigerCacheSizeGB", "0.25"),

@@ -4,19 +4,18 @@ import asyncio
 import os
 import shutil
 import signal
-import socket
 from pathlib import Path
 
 from redis.asyncio import Redis
+
+from tests.factories.ports import free_port
 
 
 class OwnRedis:
     """A real Redis that a test may kill, hang, flush and start again."""
 
     def __init__(self, folder: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         self._folder = folder
         self._process: asyncio.subprocess.Process | None = None
 

@@ -4,7 +4,6 @@ import asyncio
 import os
 import shutil
 import signal
-import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Final, Self
 
 import httpx
 
+from tests.factories.ports import free_port
 from tests.haproxy.origin import Origin
 
 REPOSITORY: Final = Path(__file__).parents[2]
@@ -23,14 +23,6 @@ NOBODY: Final = "127.0.0.1:1"
 def haproxy_binary() -> str:
     """Return where HAProxy is; Debian puts it where only root's path looks."""
     return shutil.which("haproxy") or "/usr/sbin/haproxy"
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def settings(folder: Path, origins: Sequence[Origin], **overrides: str) -> dict[str, str]:

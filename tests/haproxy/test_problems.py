@@ -7,8 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.factories.ports import free_port
 from tests.haproxy.conftest import StartEdge
-from tests.haproxy.edge import Edge, free_port
+from tests.haproxy.edge import Edge
 from tests.haproxy.origin import Answer, Origin, Seen
 
 ASKED = {"X-Request-ID": "the-request-1"}

@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from tests.factories.certificates import self_signed
-from tests.haproxy.edge import Edge, free_port, settings
+from tests.factories.ports import free_port
+from tests.haproxy.edge import Edge, settings
 from tests.haproxy.origin import Origin
 
 PATH = "/api/v1/cart"

@@ -25,7 +25,7 @@ from app.settings import Settings
 from stack.environment import inherited_environment
 from tests.factories.books import API
 from tests.factories.orders import an_order
-from tests.haproxy.edge import free_port
+from tests.factories.ports import free_port
 from tests.outbox.sink import mails_once_there
 
 PROGRAMS = Path("/usr/lib/rabbitmq/bin")

@@ -14,7 +14,8 @@ from redis.asyncio import Redis
 
 from app.settings import Settings
 from stack.tokens import minted_token
-from tests.haproxy.edge import CONFIGURATION, REPOSITORY, free_port, haproxy_binary
+from tests.factories.ports import free_port
+from tests.haproxy.edge import CONFIGURATION, REPOSITORY, haproxy_binary
 
 
 @dataclass(frozen=True)
