@@ -28,9 +28,11 @@ async def watching(
     taken = {"holder": watcher._holder, "held_until": clock.now() + timedelta(seconds=30)}
     await grants.update_one({"_id": "shared-cache"}, {"$set": taken}, upsert=True)
     task = asyncio.create_task(watcher.run())
-    yield task
-    await end_tasks([task])
-    await grants.delete_many({})
+    try:
+        yield task
+    finally:
+        await end_tasks([task])
+        await grants.delete_many({})
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
