@@ -136,7 +136,7 @@ async def test_an_answer_lives_no_longer_than_the_lease(start_edge: StartEdge, o
     numbered(origin, CDN_Cache_Control="max-age=3600")
     # when
     first = (await edge.client.get(book_path)).text
-    await asyncio.sleep(2.1)
+    await asyncio.sleep(2.1)  # HAProxy counts whole seconds; later does no harm
     second = (await edge.client.get(book_path)).text
     # then
     assert [first, second] == ["1", "2"]

@@ -45,7 +45,7 @@ async def test_a_new_worker_keeps_nothing_until_the_old_one_is_surely_told_to_st
     numbered(origin)
     # when
     at_once = [(await edge.client.get(book_path)).text for _ in range(3)]
-    await asyncio.sleep(2.1)
+    await asyncio.sleep(2.1)  # later does no harm
     later = [(await edge.client.get(book_path)).text for _ in range(3)]
     # then
     assert (at_once, later) == (["1", "2", "3"], ["4", "4", "4"])

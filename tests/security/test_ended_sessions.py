@@ -182,7 +182,7 @@ class Three:
 
     async def are_out_within_a_second(self, *ended: dict[str, Any]) -> None:
         """Expect every replica to refuse all of these from a second after now on, at the first look."""
-        await asyncio.sleep(1)
+        await asyncio.sleep(1)  # the promise itself; later does no harm
         for tokens in ended:
             assert await self.seen(tokens) == [401] * 3
 
