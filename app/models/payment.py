@@ -196,6 +196,16 @@ class Payment(Document):
         return done.modified_count == 1
 
     @classmethod
+    async def call_off(cls, payment_id: str, *, at: datetime, session: AsyncClientSession) -> bool:
+        """Note that nobody will be able to pay it; False where it has an intent by now, which somebody may pay."""
+        done = await cls.get_pymongo_collection().update_one(
+            {"_id": payment_id, "intent_id": None, **_OPEN},
+            {"$set": {"status": PaymentState.CANCELLED.value, "failure": None, "updated_at": at}},
+            session=session,
+        )
+        return done.matched_count == 1
+
+    @classmethod
     async def claim(cls, payment_id: str, amount: int, *, at: datetime, session: AsyncClientSession) -> bool:
         """Promise to give this much back, never more than was taken; False where it would be more."""
         done = await cls.get_pymongo_collection().update_one(

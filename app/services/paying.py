@@ -1,6 +1,7 @@
 """Takes money for orders: one payment each, which moves only by what the gateway says when it is asked."""
 
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from app import clock
@@ -190,9 +191,12 @@ async def _settle(till: Till, payment: Payment, intent: Intent | None = None, *,
 
 async def _ask(till: Till, payment: Payment, intent: Intent | None) -> Order | None:
     if payment.intent_id is None:
-        if await _has_ended(payment):
-            await till.commit(lambda work: _call_off(payment.id, work))
-        return None
+        if not await _has_ended(payment) or await till.commit(partial(_call_off, payment.id)):
+            return None
+        # Whoever began to pay while the order was ending has attached an intent: it is the gateway's to call off now.
+        payment = await _known(payment.id)
+        if payment.intent_id is None:
+            return None
     found = intent or await till.gateway.fetch_intent(payment.intent_id)
     if found.status in _WAITING and await _has_ended(payment):
         found = await till.gateway.cancel_intent(payment.intent_id)
@@ -204,8 +208,8 @@ async def _has_ended(payment: Payment) -> bool:
     return order is None or order.status in _ENDED
 
 
-async def _call_off(payment_id: str, attempt: Attempt) -> None:
-    await Payment.note_state(payment_id, PaymentState.CANCELLED, at=clock.now(), session=attempt.session)
+async def _call_off(payment_id: str, attempt: Attempt) -> bool:
+    return await Payment.call_off(payment_id, at=clock.now(), session=attempt.session)
 
 
 async def _known(payment_id: str) -> Payment:

@@ -1,8 +1,10 @@
 import asyncio
 from collections import Counter
+from datetime import datetime
 
 import httpx
 import pytest
+from pymongo.asynchronous.client_session import AsyncClientSession
 
 from app import clock
 from app.errors import Conflict, PaymentDeclined
@@ -13,7 +15,7 @@ from app.order_states import OrderStatus, PaymentStatus
 from app.payments.gateway import Intent, IntentStatus
 from app.payments.till import Till
 from app.services import fulfilment
-from app.services.paying import pay_order, settle, start_payment
+from app.services.paying import pay_order, payment_of, settle, start_payment
 from tests.factories.orders import VISA, an_order, an_order_paid_in_the_browser, order_now, rows
 from tests.payments.weather import Fault, Weather
 
@@ -248,6 +250,29 @@ async def test_an_order_that_ends_while_the_gateway_is_asked_takes_no_money(
     found = await Payment.of_id(payment_id_of(order.id))
     assert found is not None
     assert (found.status, found.intent_id) == (PaymentState.CANCELLED, None)
+
+
+async def test_an_intent_that_is_attached_while_the_payment_is_called_off_takes_no_money(
+    till: Till, staff: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given: somebody who found the order waiting attaches the intent just before the payment is called off
+    order = await an_order(till, staff)
+    await payment_of(order).open()
+    await till.commit(lambda work: fulfilment.release(order.id, to=OrderStatus.CANCELLED, actor="x", attempt=work))
+    call_off = Payment.call_off
+
+    async def after_the_intent(payment_id: str, *, at: datetime, session: AsyncClientSession) -> bool:
+        await start_payment(till, order)
+        return await call_off(payment_id, at=at, session=session)
+
+    monkeypatch.setattr(Payment, "call_off", after_the_intent)
+
+    # when
+    off = await settle(till, payment_id_of(order.id))
+
+    # then
+    assert off.status == PaymentState.CANCELLED
+    assert (await at_the_gateway(till, off)).status == IntentStatus.CANCELED
 
 
 async def test_a_paid_order_that_is_cancelled_gets_its_money_back(
