@@ -76,6 +76,10 @@ class RequestRefused(Conflict):
         self.parameter = parameter
 
 
+class IntentUnknown(RequestRefused):
+    """The gateway has no such intent, so nobody can pay it: it was made with the key of another account."""
+
+
 class Gateway(Protocol):
     """Moves money. Every call may take seconds: never make one while a transaction is open.
 
@@ -87,7 +91,11 @@ class Gateway(Protocol):
         ...
 
     async def fetch_intent(self, intent_id: str) -> Intent:
-        """Return what the gateway knows now."""
+        """Return what the gateway knows now.
+
+        Raises:
+            IntentUnknown: there is no such intent.
+        """
         ...
 
     async def confirm_intent(self, intent_id: str, *, payment_method: str, attempt: str) -> Intent:
@@ -99,7 +107,11 @@ class Gateway(Protocol):
         ...
 
     async def cancel_intent(self, intent_id: str) -> Intent:
-        """Make sure that nobody can pay this any more; returns the intent as it is then, which may be paid."""
+        """Make sure that nobody can pay this any more; returns the intent as it is then, which may be paid.
+
+        Raises:
+            IntentUnknown: there is no such intent.
+        """
         ...
 
     async def refund(self, intent_id: str, *, refund_id: str, amount: int) -> GatewayRefund:

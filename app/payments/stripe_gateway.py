@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any, Final, NoReturn, TypeVar
 
 import orjson
@@ -17,6 +18,7 @@ from app.payments.gateway import (
     GatewayRefund,
     Intent,
     IntentStatus,
+    IntentUnknown,
     RefundStatus,
     RequestRefused,
 )
@@ -41,6 +43,7 @@ _HEEDED: Final = (
     "refund.updated",
     "refund.failed",
 )
+_MISSING: Final = "resource_missing"
 _CARD: Final = "card"
 """The others may need the payer's browser to come back to a page of ours; an API has none."""
 
@@ -78,7 +81,13 @@ class StripeGateway:
 
     async def fetch_intent(self, intent_id: str) -> Intent:
         """Return what Stripe knows now."""
-        return _intent(await self._answer(self._intents.retrieve_async(intent_id)))
+        try:
+            return _intent(await self._answer(self._intents.retrieve_async(intent_id)))
+        except RequestRefused as error:
+            # Asked for by its id alone, nothing else can be missing.
+            if error.reason == _MISSING:
+                raise IntentUnknown(error.detail, code=error.reason) from error
+            raise
 
     async def confirm_intent(self, intent_id: str, *, payment_method: str, attempt: str) -> Intent:
         """Take the money; where it is taken already, say so."""
@@ -159,7 +168,9 @@ class StripeGateway:
             detail = error.user_message or "The card was declined."
             raise PaymentDeclined(detail, decline_code=error.code) from error
         except stripe.InvalidRequestError as error:
-            raise RequestRefused(str(error.user_message), code=error.code, parameter=error.param) from error
+            # Stand-ins may leave the code out.
+            code = error.code or (_MISSING if error.http_status == HTTPStatus.NOT_FOUND else None)
+            raise RequestRefused(str(error.user_message), code=code, parameter=error.param) from error
         except (stripe.StripeError, ClientError, TimeoutError) as error:
             logger.warning("payment gateway", extra={"error": type(error).__name__, "detail": str(error)[:300]})
             raise PaymentGatewayUnavailable("The payment provider doesn't answer; the outcome is unknown.") from error

@@ -2,18 +2,25 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Final
 
 from app import clock
+from app.errors import PaymentGatewayUnavailable
 from app.idempotency import Attempt
+from app.ids import payment_id_of
 from app.models.order import Order
 from app.order_states import OrderStatus
 from app.payments.till import Till
 from app.services import fulfilment
+from app.services.paying import call_off
 from app.telemetry import logger
 
 _SECONDS: Final = 8.0
 """For so long one round goes on at most: less than until the next, so that rounds don't keep every worker busy."""
+
+_GRACE: Final = timedelta(minutes=10)
+"""By so much longer an order waits where the gateway can't be asked; then its copies are others' to buy."""
 
 _AT_ONCE: Final = 4
 _BATCH: Final = 100
@@ -25,7 +32,9 @@ async def expire_unpaid_orders(till: Till, *, seconds: float = _SECONDS) -> int:
     One that can't be ended is logged and tried again in the next round.
 
     Several may run at once, and payments may arrive meanwhile: whoever commits first decides, and a payment that comes
-    after it is given back. What the gateway is to be told stands in the outbox with each order's end.
+    after it is given back. An order that was paid in time is paid, whether its webhook came or not: the gateway calls
+    the payment off before the order ends, or says that it can't. While the gateway is away the order waits, `_GRACE` at
+    most.
     """
     end = clock.monotonic() + seconds
     ended = 0
@@ -50,6 +59,13 @@ def _left(order_ids: Sequence[str], outcomes: Sequence[bool | BaseException]) ->
 
 
 async def _expire(till: Till, order_id: str) -> bool:
+    try:
+        await call_off(till, payment_id_of(order_id))
+    except PaymentGatewayUnavailable:
+        order = await Order.of_id(order_id)
+        if order is None or clock.now() < order.expires_at + _GRACE:
+            return False
+
     async def work(attempt: Attempt) -> bool:
         order = await fulfilment.order_of(order_id, attempt)
         if not order.is_overdue(at=clock.now()):

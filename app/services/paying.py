@@ -12,7 +12,7 @@ from app.models.ledger_entry import Account, LedgerEntry
 from app.models.order import Order
 from app.models.payment import OPEN, MadeIntent, Payment, PaymentState
 from app.order_states import OrderStatus
-from app.payments.gateway import Intent, IntentStatus, RequestRefused
+from app.payments.gateway import Intent, IntentStatus, IntentUnknown, RequestRefused
 from app.payments.till import Till
 from app.services import fulfilment
 from app.services.refunding import agree, give_back
@@ -145,8 +145,7 @@ async def apply_intent(till: Till, payment: Payment, intent: Intent) -> Order | 
                 if await Payment.note_state(payment.id, PaymentState.PROCESSING, at=moment, session=session):
                     await fulfilment.settle_processing(payment.order_id, attempt=attempt)
             case IntentStatus.CANCELED:
-                if await Payment.note_state(payment.id, PaymentState.CANCELLED, at=moment, session=session):
-                    await fulfilment.settle_payment_called_off(payment.order_id, attempt=attempt)
+                await _note_called_off(payment, attempt)
             case _ if intent.failure is not None:
                 failed, why = PaymentState.FAILED, intent.failure
                 if await Payment.note_state(payment.id, failed, failure=why, at=moment, session=session):
@@ -154,6 +153,23 @@ async def apply_intent(till: Till, payment: Payment, intent: Intent) -> Order | 
         return None
 
     return await till.commit(work)
+
+
+async def call_off(till: Till, payment_id: str) -> None:
+    """See to it that nobody can pay any more, and note what the gateway says: it may have been paid before.
+
+    Raises:
+        PaymentGatewayUnavailable: nothing is known.
+    """
+    payment = await Payment.of_id(payment_id)
+    if payment is None or payment.intent_id is None or payment.status not in OPEN:
+        return
+    try:
+        found = await till.gateway.cancel_intent(payment.intent_id)
+    except IntentUnknown:
+        await till.commit(partial(_note_called_off, payment))
+        return
+    await apply_intent(till, payment, found)
 
 
 async def settle(till: Till, payment_id: str, intent: Intent | None = None, *, refunds_too: bool = False) -> Payment:
@@ -197,10 +213,22 @@ async def _ask(till: Till, payment: Payment, intent: Intent | None) -> Order | N
         payment = await _known(payment.id)
         if payment.intent_id is None:
             return None
-    found = intent or await till.gateway.fetch_intent(payment.intent_id)
-    if found.status in _WAITING and await _has_ended(payment):
-        found = await till.gateway.cancel_intent(payment.intent_id)
+    try:
+        found = intent or await till.gateway.fetch_intent(payment.intent_id)
+        if found.status in _WAITING and await _has_ended(payment):
+            found = await till.gateway.cancel_intent(payment.intent_id)
+    except IntentUnknown:
+        if not await _has_ended(payment):
+            raise
+        await till.commit(partial(_note_called_off, payment))
+        return None
     return await apply_intent(till, payment, found)
+
+
+async def _note_called_off(payment: Payment, attempt: Attempt) -> None:
+    moment, session = clock.now(), attempt.session
+    if await Payment.note_state(payment.id, PaymentState.CANCELLED, at=moment, session=session):
+        await fulfilment.settle_payment_called_off(payment.order_id, attempt=attempt)
 
 
 async def _has_ended(payment: Payment) -> bool:

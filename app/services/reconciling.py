@@ -115,7 +115,7 @@ async def _hear(till: Till, payment_id: str, event: GatewayEvent) -> None:
     await WebhookEvent(id=event.id, kind=event.kind, intent_id=event.intent_id, received_at=clock.now()).note()
 
 
-def _all_heard(outcomes: Sequence[BaseException | None]) -> bool:
+def _all_heard(outcomes: Sequence[object]) -> bool:
     """Tell whether none must be heard again. Stop where the gateway is away.
 
     What one payment stumbles over for good keeps no other waiting; what an election or a crowd did to it is told again.
@@ -127,7 +127,7 @@ def _all_heard(outcomes: Sequence[BaseException | None]) -> bool:
         if isinstance(error, DeadlineExceeded | Overloaded | PyMongoError):
             logger.warning("news of a payment must wait", extra={"error": str(error)[:300]})
             heard = False
-        elif error is not None:
+        elif isinstance(error, BaseException):
             logger.error("news of a payment can't be dealt with", exc_info=error)
     return heard
 
@@ -144,8 +144,7 @@ async def _ask(till: Till, *, until: float) -> int:
             payment_id = waiting.pop() if waiting else await _take_due()
             if payment_id is None:
                 return
-            await settle(till, payment_id)
-            settled += 1
+            settled += _all_heard(await asyncio.gather(settle(till, payment_id), return_exceptions=True))
 
     outcomes = await asyncio.gather(*(work() for _ in range(_AT_ONCE)), return_exceptions=True)
     for error in outcomes:

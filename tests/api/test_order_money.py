@@ -3,21 +3,16 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from unittest.mock import ANY
 
 import httpx
 import pytest
 
-from app import clock
 from app.lifespan import Resources
-from app.models.order import Order
 from app.models.outbox_event import OutboxEvent
 from app.payments.stripe_gateway import StripeGateway
 from app.payments.till import Till
-from app.services import expiring, fulfilment
-from app.services.expiring import expire_unpaid_orders
-from app.services.paying import pay_order, settle
+from app.services.paying import pay_order
 from app.settings import Settings
 from tests.factories.books import API
 from tests.factories.buying import a_stocked_book, an_order, key, order, stock
@@ -26,24 +21,19 @@ from tests.payments.weather import Fault, weather_over
 VISA, REFUSED = "pm_card_visa", "pm_card_visa_chargeDeclined"
 
 
-async def _sold(shop: Resources, book: str) -> tuple[int, int, int]:
+async def copies_of(shop: Resources, book: str) -> tuple[int, int, int]:
     row = await shop.database.database["inventory"].find_one({"_id": book})
     assert row is not None
     return row["on_hand"], row["held"], row["sold"]
 
 
-async def _time_passes(placed: dict[str, str]) -> None:
-    past = clock.now() - timedelta(seconds=1)
-    await Order.get_pymongo_collection().update_one({"_id": placed["id"]}, {"$set": {"expires_at": past}})
-
-
-async def _kinds(customer: httpx.AsyncClient, placed: dict[str, str]) -> list[str]:
+async def kinds_of(customer: httpx.AsyncClient, placed: dict[str, str]) -> list[str]:
     history = (await customer.get(f"{API}/orders/{placed['id']}/events")).json()["data"]
     return [event["kind"] for event in history]
 
 
 @asynccontextmanager
-async def _gateway_away(shop: Resources, settings: Settings) -> AsyncIterator[None]:
+async def gateway_away(shop: Resources, settings: Settings) -> AsyncIterator[None]:
     nobody = StripeGateway(settings.model_copy(update={"stripe_api_base": "http://127.0.0.1:9"}))
     till, shop.till = shop.till, Till(shop.writer, nobody)
     try:
@@ -64,8 +54,8 @@ async def test_an_order_can_be_paid_at_once(
     assert (paid.status_code, paid.json()["status"], paid.json()["payment_status"]) == (201, "paid", "paid")
     assert paid.json()["payment"] == {"id": ANY, "status": "paid", "client_secret": ANY}
     assert again.content == paid.content
-    assert await _sold(shop, book) == (1, 0, 2)
-    assert await _kinds(customer, paid.json()) == ["placed", "paid"]
+    assert await copies_of(shop, book) == (1, 0, 2)
+    assert await kinds_of(customer, paid.json()) == ["placed", "paid"]
 
 
 async def test_a_refused_card_leaves_an_order_to_be_paid(
@@ -80,7 +70,7 @@ async def test_a_refused_card_leaves_an_order_to_be_paid(
         assert (answer.status_code, answer.json()["code"]) == (402, "payment_declined")
         assert answer.json()["order_id"] == placed["id"]
     assert (placed["status"], placed["payment_status"]) == ("pending_payment", "failed")
-    assert await _sold(shop, book) == (3, 2, 0)
+    assert await copies_of(shop, book) == (3, 2, 0)
     paid = await pay_order(shop.till, placed["id"], payment_method=VISA, attempt="another card")
     assert paid is not None
     assert (await customer.get(f"{API}/orders/{placed['id']}")).json()["status"] == "paid"
@@ -91,7 +81,7 @@ async def test_an_order_without_the_gateway_is_an_order(
 ) -> None:
     book, headers = await a_stocked_book(staff, 3), key()
 
-    async with _gateway_away(shop, settings):
+    async with gateway_away(shop, settings):
         placed = await order(customer, (book, 2), headers=headers)
     again = await order(customer, (book, 2), headers=headers)
 
@@ -100,7 +90,7 @@ async def test_an_order_without_the_gateway_is_an_order(
     assert await stock(staff, book) == (3, 2)
     paid = await pay_order(shop.till, placed.json()["id"], payment_method=VISA, attempt="later")
     assert paid is not None
-    assert await _sold(shop, book) == (1, 0, 2)
+    assert await copies_of(shop, book) == (1, 0, 2)
 
 
 @pytest.mark.parametrize("faults", [1, 4, 7, 16])
@@ -161,8 +151,8 @@ async def test_a_cancelled_order_is_paid_back(
     assert [answer.status_code for answer in answers] == [200] * 8
     now = (await customer.get(f"{API}/orders/{placed['id']}")).json()
     assert (now["status"], now["payment_status"], now["payment"]["status"]) == ("cancelled", "refunded", "refunded")
-    assert await _sold(shop, book) == (3, 0, 0)
-    assert await _kinds(customer, placed) == ["placed", "paid", "cancelled", "refunded"]
+    assert await copies_of(shop, book) == (3, 0, 0)
+    assert await kinds_of(customer, placed) == ["placed", "paid", "cancelled", "refunded"]
 
 
 async def test_a_shipped_order_is_not_cancelled(
@@ -182,82 +172,6 @@ async def test_a_shipped_order_is_not_cancelled(
     ]
     assert moved[0].json()["payment"] == {"id": ANY, "status": "paid", "client_secret": None}
     assert (late.status_code, late.json()["code"], late.json()["allowed"]) == (409, "invalid_transition", [])
-    assert await _sold(shop, book) == (1, 0, 2)
+    assert await copies_of(shop, book) == (1, 0, 2)
     told = await OutboxEvent.find({"subject": placed["id"]}).to_list()
     assert sorted(event.kind for event in told) == ["order.paid", "order.placed", "order.shipped"]
-
-
-async def test_an_unpaid_order_runs_out(staff: httpx.AsyncClient, customer: httpx.AsyncClient, shop: Resources) -> None:
-    book = await a_stocked_book(staff, 3)
-    late, in_time, paid = [await an_order(customer, (book, 1), payment_method=method) for method in (None, None, VISA)]
-    await _time_passes(late)
-    await _time_passes(paid)
-
-    ended = await asyncio.gather(*(expire_unpaid_orders(shop.till) for _ in range(3)))
-    await settle(shop.till, late["payment"]["id"])
-
-    assert sum(ended) == 1
-    states = [(await customer.get(f"{API}/orders/{one['id']}")).json()["status"] for one in (late, in_time, paid)]
-    assert states == ["expired", "pending_payment", "paid"]
-    assert await _sold(shop, book) == (2, 1, 1)
-    assert await _kinds(customer, late) == ["placed", "expired"]
-    assert (await customer.get(f"{API}/orders/{late['id']}")).json()["payment"]["status"] == "cancelled"
-
-
-async def test_an_order_that_cannot_end_keeps_no_other_from_ending(
-    staff: httpx.AsyncClient, customer: httpx.AsyncClient, shop: Resources, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # given: the stock knows nothing of what the oldest holds, and fills the first page
-    monkeypatch.setattr(expiring, "_BATCH", 1)
-    spoilt, sound = await a_stocked_book(staff, 3), await a_stocked_book(staff, 3)
-    stuck, late = await an_order(customer, (spoilt, 1)), await an_order(customer, (sound, 1))
-    for placed in (stuck, late):
-        await _time_passes(placed)
-    await shop.database.database["inventory"].update_one({"_id": spoilt}, {"$set": {"held": 0}})
-
-    # when
-    rounds = [await expire_unpaid_orders(shop.till) for _ in range(2)]
-
-    # then
-    assert rounds == [1, 0]
-    states = [(await customer.get(f"{API}/orders/{one['id']}")).json()["status"] for one in (stuck, late)]
-    assert states == ["pending_payment", "expired"]
-    assert await _sold(shop, sound) == (3, 0, 0)
-
-
-async def test_a_payment_under_way_is_waited_for(
-    staff: httpx.AsyncClient, customer: httpx.AsyncClient, shop: Resources
-) -> None:
-    placed = await an_order(customer, (await a_stocked_book(staff, 3), 1))
-    await shop.till.commit(lambda attempt: fulfilment.settle_processing(placed["id"], attempt=attempt))
-    await _time_passes(placed)
-
-    assert await expire_unpaid_orders(shop.till) == 0
-
-    await shop.till.commit(
-        lambda attempt: fulfilment.settle_payment_failed(placed["id"], reason="no funds", attempt=attempt)
-    )
-    assert await expire_unpaid_orders(shop.till) == 1
-
-
-@pytest.mark.parametrize("number", range(5))
-async def test_a_payment_that_meets_the_end_is_kept_or_given_back(
-    staff: httpx.AsyncClient, customer: httpx.AsyncClient, shop: Resources, number: int
-) -> None:
-    book = await a_stocked_book(staff, 3)
-    placed = await an_order(customer, (book, 2))
-    await _time_passes(placed)
-
-    await asyncio.gather(
-        pay_order(shop.till, placed["id"], payment_method=VISA, attempt=str(number)), expire_unpaid_orders(shop.till)
-    )
-    await settle(shop.till, placed["payment"]["id"])
-
-    now = await Order.of_id(placed["id"])
-    assert now is not None
-    outcome = (now.status, now.payment_status, now.captured - now.refunded, *(await _sold(shop, book)))
-    assert outcome in {
-        ("paid", "paid", now.total, 1, 0, 2),
-        ("expired", "refunded", 0, 3, 0, 0),
-        ("expired", "requires_payment", 0, 3, 0, 0),
-    }

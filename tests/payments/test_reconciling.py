@@ -67,6 +67,26 @@ async def test_a_refund_at_the_gateway_is_entered_without_its_webhook(
     assert await books(shop) == {("sales", "gateway"): TOTAL, ("gateway", "sales"): 100}
 
 
+async def test_a_payment_that_the_gateway_does_not_know_keeps_no_other_from_being_asked_about(
+    till: Till, shop: Resources, staff: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given: nothing in the record, and one who asks; the unknown one has waited longest
+    monkeypatch.setattr(reconciling, "_AT_ONCE", 1)
+    unknown = await start_payment(till, await an_order(till, staff))
+    order, _ = await an_order_paid_in_the_browser(till, staff)
+    await the_record_was_read(shop, until=clock.now() + timedelta(minutes=1))
+    await time_passes(shop)
+    await shop.database.database["payments"].update_one(
+        {"_id": unknown.id}, {"$set": {"intent_id": "pi_of_another_account"}}
+    )
+
+    # when
+    await reconcile(till)
+
+    # then
+    assert (await order_now(order)).status == OrderStatus.PAID
+
+
 async def test_what_a_webhook_told_is_no_news(till: Till, shop: Resources, staff: httpx.AsyncClient) -> None:
     # given: paid in the browser, and the webhook came
     order, payment = await an_order_paid_in_the_browser(till, staff)
