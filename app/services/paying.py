@@ -22,6 +22,7 @@ ASK_EVERY: Final = timedelta(minutes=10)
 """How often the gateway is asked about a payment of which it has nothing to tell, also in its record of events."""
 
 _ENDED: Final = frozenset({OrderStatus.CANCELLED, OrderStatus.EXPIRED})
+_UNPAID: Final = frozenset({PaymentState.REQUIRES_PAYMENT, PaymentState.FAILED, PaymentState.CANCELLED})
 _WAITING: Final = frozenset(
     {IntentStatus.REQUIRES_PAYMENT_METHOD, IntentStatus.REQUIRES_CONFIRMATION, IntentStatus.REQUIRES_ACTION}
 )
@@ -89,8 +90,12 @@ async def confirm_payment(till: Till, payment: Payment, *, payment_method: str, 
     try:
         intent = await till.gateway.confirm_intent(payment.intent_id, payment_method=payment_method, attempt=attempt)
     except PaymentDeclined:
-        await apply_intent(till, payment, await till.gateway.fetch_intent(payment.intent_id))
-        raise
+        # The answer may be that of a request long ago, which the gateway kept under its key.
+        intent = await till.gateway.fetch_intent(payment.intent_id)
+        settled = await _settle(till, payment, intent)
+        if settled.status in _UNPAID:
+            raise
+        return settled
     except RequestRefused as error:
         raise PaymentDeclined(f"The payment was refused: {error}", decline_code=error.reason) from error
     return await _settle(till, payment, intent)

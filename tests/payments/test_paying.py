@@ -1,10 +1,8 @@
 import asyncio
 from collections import Counter
-from datetime import datetime
 
 import httpx
 import pytest
-from pymongo.asynchronous.client_session import AsyncClientSession
 
 from app import clock
 from app.errors import Conflict, PaymentDeclined
@@ -15,7 +13,7 @@ from app.order_states import OrderStatus, PaymentStatus
 from app.payments.gateway import Intent, IntentStatus
 from app.payments.till import Till
 from app.services import fulfilment
-from app.services.paying import pay_order, payment_of, settle, start_payment
+from app.services.paying import pay_order, settle, start_payment
 from tests.factories.orders import VISA, an_order, an_order_paid_in_the_browser, order_now, rows
 from tests.payments.weather import Fault, Weather
 
@@ -93,6 +91,24 @@ async def test_a_declined_card_leaves_the_order_payable(till: Till, shop: Resour
     assert (payment.status, payment.captured, payment.failure) == (PaymentState.PAID, TOTAL, None)
     assert (await order_now(order)).status == OrderStatus.PAID
     assert (await told(shop, "order.payment_failed"), await told(shop, "order.paid")) == (1, 1)
+
+
+async def test_nobody_hears_of_a_declined_card_once_another_one_has_paid(till: Till, staff: httpx.AsyncClient) -> None:
+    # given: paid in the browser after a card was declined, and nobody told us
+    order = await an_order(till, staff)
+    with pytest.raises(PaymentDeclined):
+        await paid(till, order.id, by=DECLINED)
+    payment = await Payment.of_id(payment_id_of(order.id))
+    assert payment is not None
+    assert payment.intent_id is not None
+    await till.gateway.confirm_intent(payment.intent_id, payment_method=VISA, attempt="in the browser")
+
+    # when: the first request comes again, to a gateway that repeats its answer where it keeps keys
+    again = await paid(till, order.id, by=DECLINED)
+
+    # then
+    assert (again.status, again.captured) == (PaymentState.PAID, TOTAL)
+    assert (await order_now(order)).status == OrderStatus.PAID
 
 
 async def test_a_card_that_there_is_not_is_declined(till: Till, staff: httpx.AsyncClient) -> None:
@@ -250,29 +266,6 @@ async def test_an_order_that_ends_while_the_gateway_is_asked_takes_no_money(
     found = await Payment.of_id(payment_id_of(order.id))
     assert found is not None
     assert (found.status, found.intent_id) == (PaymentState.CANCELLED, None)
-
-
-async def test_an_intent_that_is_attached_while_the_payment_is_called_off_takes_no_money(
-    till: Till, staff: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # given: somebody who found the order waiting attaches the intent just before the payment is called off
-    order = await an_order(till, staff)
-    await payment_of(order).open()
-    await till.commit(lambda work: fulfilment.release(order.id, to=OrderStatus.CANCELLED, actor="x", attempt=work))
-    call_off = Payment.call_off
-
-    async def after_the_intent(payment_id: str, *, at: datetime, session: AsyncClientSession) -> bool:
-        await start_payment(till, order)
-        return await call_off(payment_id, at=at, session=session)
-
-    monkeypatch.setattr(Payment, "call_off", after_the_intent)
-
-    # when
-    off = await settle(till, payment_id_of(order.id))
-
-    # then
-    assert off.status == PaymentState.CANCELLED
-    assert (await at_the_gateway(till, off)).status == IntentStatus.CANCELED
 
 
 async def test_a_paid_order_that_is_cancelled_gets_its_money_back(

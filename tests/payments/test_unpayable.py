@@ -1,23 +1,27 @@
 """Orders that can't be paid, or not any more: nothing stays held for them."""
 
 from dataclasses import replace
+from datetime import datetime
 
 import httpx
 import pytest
+from pymongo.asynchronous.client_session import AsyncClientSession
 
 from app.errors import Conflict
 from app.idempotency import Answer, Once
-from app.ids import SESSION, USER, SessionId, UserId, new_id
+from app.ids import SESSION, USER, SessionId, UserId, new_id, payment_id_of
 from app.lifespan import Resources
 from app.models.order import Order
+from app.models.payment import Payment, PaymentState
 from app.money import MIN_CHARGE
-from app.order_states import PaymentStatus
+from app.order_states import OrderStatus, PaymentStatus
 from app.payments.gateway import IntentStatus
 from app.payments.till import Till
 from app.schemas.order import OrderInput
 from app.security import Principal, Role
+from app.services import fulfilment
 from app.services.checkout import place_order
-from app.services.paying import apply_intent, start_payment
+from app.services.paying import apply_intent, payment_of, settle, start_payment
 from app.settings import Settings
 from tests.factories.buying import a_stocked_book, an_address, stock
 from tests.factories.orders import an_order, order_now
@@ -56,3 +60,27 @@ async def test_a_payment_that_the_gateway_gave_up_leaves_the_order_to_expire(
     # then
     after = await order_now(order)
     assert (after.payment_status, after.is_overdue(at=order.expires_at)) == (PaymentStatus.FAILED, True)
+
+
+async def test_an_intent_that_is_attached_while_the_payment_is_called_off_takes_no_money(
+    till: Till, staff: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given: somebody who found the order waiting attaches the intent just before the payment is called off
+    order = await an_order(till, staff)
+    await payment_of(order).open()
+    await till.commit(lambda work: fulfilment.release(order.id, to=OrderStatus.CANCELLED, actor="x", attempt=work))
+    call_off = Payment.call_off
+
+    async def after_the_intent(payment_id: str, *, at: datetime, session: AsyncClientSession) -> bool:
+        await start_payment(till, order)
+        return await call_off(payment_id, at=at, session=session)
+
+    monkeypatch.setattr(Payment, "call_off", after_the_intent)
+
+    # when
+    off = await settle(till, payment_id_of(order.id))
+
+    # then
+    assert off.status == PaymentState.CANCELLED
+    assert off.intent_id is not None
+    assert (await till.gateway.fetch_intent(off.intent_id)).status == IntentStatus.CANCELED
