@@ -62,6 +62,11 @@ class Refund(Document):
         IndexModel("free_at", partialFilterExpression={"status": RefundState.PENDING.value}),
     ]
 
+    @property
+    def was_refused(self) -> bool:
+        """Whether the gateway never gave it; one that failed afterwards has the gateway's id."""
+        return self.status is RefundState.FAILED and self.gateway_id is None
+
     async def promise(self, session: AsyncClientSession) -> None:
         """Write it down, in the transaction that claims the amount.
 
@@ -82,9 +87,10 @@ class Refund(Document):
         return await cls.find_one({"gateway_id": gateway_id})
 
     @classmethod
-    async def of_cause(cls, payment_id: str, cause: str, session: AsyncClientSession) -> "Refund | None":
-        """Return what was promised for a cause."""
-        return await cls.find_one({"payment_id": payment_id, "cause": cause}, session=session)
+    async def of_cause(cls, payment_id: str, cause: str, session: AsyncClientSession) -> "list[Refund]":
+        """Return what was promised for a cause, or for one whose name begins with it."""
+        query: dict[str, Any] = {"payment_id": payment_id, "cause": {"$regex": f"^{cause}"}}
+        return await cls.find(query, session=session).to_list()
 
     @classmethod
     async def take(cls, refund_id: str, *, now: datetime) -> "Refund | None":

@@ -1,5 +1,6 @@
 """Gives money back: promised within what was taken, asked of the gateway once, and then entered."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -76,12 +77,15 @@ async def give_back(till: Till, payment_id: str, *, due: bool) -> None:
         await _promise_the_rest(till, payment_id)
     for refund in await Refund.pending_of(payment_id):
         await perform(till, refund.id)
+    while due and (smaller := await _promise_the_rest(till, payment_id)) is not None:
+        await perform(till, smaller.id)
 
 
 async def perform(till: Till, refund_id: str) -> Refund:
     """Ask the gateway for a promised refund, and enter it. Twice, or at once, gives one refund.
 
     One asks at a time. From the second attempt on the gateway is first asked what it gave: keys end after a day.
+    What it refuses it may have given by other hands, which is entered in its place.
 
     Raises:
         NotFound: there is no such refund.
@@ -96,8 +100,11 @@ async def perform(till: Till, refund_id: str) -> Refund:
             given = await _given(till, refund, payment.intent_id)
         except RequestRefused as error:
             logger.error("refund refused", extra={"refund": refund_id, "detail": str(error)})
-            given = None
-        await _enter(till, refund, given)
+            known = await _all_given(till, payment.intent_id)
+            await _enter(till, refund, None)
+            await _agree_with(till, payment, known)
+        else:
+            await _enter(till, refund, given)
     return await found(refund_id)
 
 
@@ -124,7 +131,18 @@ async def agree(till: Till, payment: Payment) -> None:
         PaymentGatewayUnavailable: nothing is known.
     """
     assert payment.intent_id is not None
-    for given in await till.gateway.refunds_of(payment.intent_id):
+    await _agree_with(till, payment, await till.gateway.refunds_of(payment.intent_id))
+
+
+async def _all_given(till: Till, intent_id: str) -> Sequence[GatewayRefund]:
+    try:
+        return await till.gateway.refunds_of(intent_id)
+    except RequestRefused:
+        return ()  # it doesn't know the payment at all
+
+
+async def _agree_with(till: Till, payment: Payment, known_there: Sequence[GatewayRefund]) -> None:
+    for given in known_there:
         # Whoever gave it may not have entered it yet: then the gateway's id is unknown here, and ours is known there.
         known = await Refund.of_gateway(given.id) or (await Refund.of_id(given.refund_id) if given.refund_id else None)
         if given.status is not RefundStatus.FAILED:
@@ -217,18 +235,23 @@ def _moved(refund: Refund, *, source: str, debit: Account, credit: Account, at: 
     )
 
 
-async def _promise_the_rest(till: Till, payment_id: str) -> None:
-    async def work(attempt: Attempt) -> None:
+async def _promise_the_rest(till: Till, payment_id: str) -> Refund | None:
+    """Promise all that is left, once; and less, where the gateway refused more: part of it was given by other hands."""
+
+    async def work(attempt: Attempt) -> Refund | None:
         payment = await Payment.of_id(payment_id, attempt.session)
         if payment is None or payment.refundable <= 0:
-            return
-        if await Refund.of_cause(payment_id, ORDER_ENDED, attempt.session) is None:
-            await promise(
-                payment, amount=payment.refundable, actor=_SHOP, attempt=attempt, cause=ORDER_ENDED,
-                reason="The order was paid, and won't be delivered.",
-            )  # fmt: skip
+            return None
+        left = payment.refundable
+        before = await Refund.of_cause(payment_id, ORDER_ENDED, attempt.session)
+        if any(not one.was_refused or one.amount <= left for one in before):
+            return None
+        return await promise(
+            payment, amount=left, actor=_SHOP, attempt=attempt, cause=f"{ORDER_ENDED} {left}",
+            reason="The order was paid, and won't be delivered.",
+        )  # fmt: skip
 
     try:
-        await till.commit(work)
+        return await till.commit(work)
     except DuplicateKeyError:
-        return  # another process promised it at the same moment
+        return None  # another process promised it at the same moment

@@ -34,6 +34,12 @@ async def promised(till: Till, payment: Payment, amount: int, *, claim: str | No
     return await till.commit(work)
 
 
+async def cancelled(till: Till, order_id: str) -> None:
+    await till.commit(
+        lambda attempt: fulfilment.release(order_id, to=OrderStatus.CANCELLED, actor="test", attempt=attempt)
+    )
+
+
 async def lease_over(shop: Resources, refund: Refund) -> None:
     past = clock.now() - timedelta(seconds=1)
     await shop.database.database.refunds.update_one({"_id": refund.id}, {"$set": {"free_at": past}})
@@ -128,9 +134,60 @@ async def test_a_refund_that_the_gateway_refuses_is_no_promise_any_more(
     assert refused.status == RefundState.FAILED
     found = await Payment.of_id(payment.id)
     assert found is not None
-    assert (found.claimed, found.refunded) == (0, 0)
-    assert [row["status"] for row in await rows(shop, "refunds")] == ["failed"]
+    assert (found.claimed, found.refunded) == (TOTAL, TOTAL)
+    assert sorted((row["amount"], row["status"]) for row in await rows(shop, "refunds")) == [
+        (500, "failed"),
+        (TOTAL, "succeeded"),
+    ]
     assert await told(shop, "order.refund_failed") == 1
+
+
+async def test_the_rest_of_an_ended_order_goes_back_where_a_part_was_given_by_hand(
+    till: Till, shop: Resources, staff: httpx.AsyncClient
+) -> None:
+    # given: in the gateway's dashboard, and its notice hasn't come
+    order = await an_order(till, staff)
+    payment = await paid(till, order.id)
+    assert payment.intent_id is not None
+    await till.gateway.refund(payment.intent_id, refund_id=new_id("by_hand"), amount=300)
+    await cancelled(till, order.id)
+
+    # when
+    await asyncio.gather(*(settle(till, payment.id) for _ in range(3)))
+
+    # then
+    assert await given(till, payment) == [300, TOTAL - 300]
+    found = await settle(till, payment.id)
+    assert (found.status, found.claimed, found.refunded) == (PaymentState.REFUNDED, TOTAL, TOTAL)
+    assert (await order_now(order)).refund_due == 0
+
+
+async def test_what_was_given_by_hand_instead_of_a_refund_of_ours_is_entered(
+    till: Till, shop: Resources, weather: Weather, staff: httpx.AsyncClient
+) -> None:
+    # given: our refund waits for the gateway when the notice of the other one comes
+    order = await an_order(till, staff)
+    payment = await paid(till, order.id)
+    assert payment.intent_id is not None
+    await cancelled(till, order.id)
+    weather.strike("refunds", Fault.DOWN)
+    with pytest.raises(PaymentGatewayUnavailable):
+        await settle(till, payment.id)
+    weather.clear()
+    await till.gateway.refund(payment.intent_id, refund_id=new_id("by_hand"), amount=TOTAL)
+    await settle(till, payment.id, refunds_too=True)
+    [refund] = await Refund.pending_of(payment.id)
+    await lease_over(shop, refund)
+
+    # when
+    await settle(till, payment.id)
+
+    # then
+    assert await given(till, payment) == [TOTAL]
+    found, now = await Payment.of_id(payment.id), await order_now(order)
+    assert found is not None
+    assert (found.status, found.claimed, found.refunded) == (PaymentState.REFUNDED, TOTAL, TOTAL)
+    assert (now.refunded, now.refund_due) == (TOTAL, 0)
 
 
 async def test_an_order_says_what_went_back(till: Till, staff: httpx.AsyncClient) -> None:
@@ -232,9 +289,7 @@ async def test_nothing_is_promised_again_where_a_refund_of_an_ended_order_failed
     # given
     order = await an_order(till, staff)
     payment = await paid(till, order.id, by="pm_card_refundFail")
-    await till.commit(
-        lambda attempt: fulfilment.release(order.id, to=OrderStatus.CANCELLED, actor="test", attempt=attempt)
-    )
+    await cancelled(till, order.id)
     await settle(till, payment.id)
     assert (await order_now(order)).payment_status == PaymentStatus.REFUNDED
     await until_it_fails(till, payment)
