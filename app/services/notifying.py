@@ -144,7 +144,8 @@ async def _low_stock(desk: Desk, event: OutboxEvent) -> Letter | None:
 
 async def _refund_failed(desk: Desk, event: OutboxEvent) -> Letter | None:
     order = await Order.of_id(event.subject)
-    if order is None or not desk.settings.staff_email:
+    # What was paid has gone back by now, by other hands or another refund: there is nothing to do.
+    if order is None or order.refunded >= order.captured or not desk.settings.staff_email:
         return None
     return Letter(
         template="refund_failed",

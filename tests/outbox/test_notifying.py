@@ -149,6 +149,23 @@ async def test_nobody_is_written_to_who_need_not_hear_of_it(
     assert {mail.to for mail in mails_in(mails)} & {gone.email, glad.email} == set()
 
 
+async def test_staff_hear_of_a_refund_that_failed_unless_all_went_back_since(
+    shop: Resources, settings: Settings, record: Recorded, mails: Path
+) -> None:
+    # given
+    user, staff = await a_customer(), f"{new_id('staff').lower()}@example.com"
+    orders = [await an_order(user, number=new_id("R"), captured=500, refunded=refunded) for refunded in (200, 500)]
+    await record(*(Event("order.refund_failed", order.id, {"order_id": order.id, "amount": 300}) for order in orders))
+
+    # when
+    to_staff = settings.model_copy(update={"staff_email": staff})
+    await deliver(shop.database, [order.id for order in orders], consumers=notifications(to_staff))
+
+    # then
+    [letter] = await mails_once_there(mails, to=staff, count=1)
+    assert letter.subject == f"A refund didn't arrive ({orders[0].number})"
+
+
 async def registered(client: httpx.AsyncClient, name: str) -> User:
     body = {"email": f"{name}@example.com", "username": name, "password": "correct horse battery", "first_name": "Ada"}
     answer = await client.post(f"{API}/auth/register", json=body)
