@@ -107,7 +107,7 @@ async def test_script_and_local_stack_make_the_same_replica_set(mongosh: str, tm
     assert version_after_second_run == version
     assert by_script == by_stack
     settings = by_stack["settings"]
-    assert (settings["electionTimeoutMillis"], settings["heartbeatIntervalMillis"]) == (1700, 500)
+    assert (settings["electionTimeoutMillis"], settings["heartbeatIntervalMillis"]) == (1700, 200)
     assert (settings["heartbeatTimeoutSecs"], settings["chainingAllowed"]) == (2, False)
     assert [member["priority"] for member in by_stack["members"]] == [1, 1, 1]
     assert (by_stack["read"], by_stack["write"]) == ({"level": "majority"}, {"w": "majority", "wtimeout": 0})
