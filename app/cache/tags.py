@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from app.schemas.book import BookView
+from app.schemas.fields import bare_isbn
 
 BOOKS: Final = "books"
 SEARCH: Final = "search"
@@ -27,7 +28,7 @@ Names = frozenset[str]
 
 def name_of(reference: str) -> str:
     """Return the name of a book's answer under an id or an ISBN as the client spelled it."""
-    return reference if "_" in reference else reference.replace("-", "").replace(" ", "").upper()
+    return reference if "_" in reference else bare_isbn(reference)
 
 
 def of_book(before: BookView | None, after: BookView | None) -> Names:

@@ -26,6 +26,7 @@ _MOMENT: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
 _CONTROL_OR_BREAK: Final = re.compile(r"[\x00-\x1f\x7f]")
+_BARE_ISBN: Final = re.compile(r"[0-9]{9}[0-9X]|[0-9]{13}")
 
 
 def _one_line(value: object) -> object:
@@ -111,15 +112,23 @@ CategoryReference = Annotated[Line, Field(max_length=100, json_schema_extra={"fo
 """The id or slug of a category that exists."""
 
 
+def bare_isbn(text: str) -> str:
+    """Return the text without hyphens and spaces, and with its X in upper case: as books and caches name an ISBN."""
+    return text.replace("-", "").replace(" ", "").upper()
+
+
 def parse_isbn(text: str) -> str | None:
     """Return the ISBN-13 that the text means, or None.
 
-    ISBN-10 and -13 with or without hyphens and spaces; the check digit must hold (ISO 2108).
+    ISBN-10 and -13 with or without hyphens and spaces; the check digit must hold (ISO 2108). No other character, and no
+    ten without their zero, though stdnum reads them: what finds a book must be one of its names once it is bare, or
+    answers are kept under a name that no writer touches (`app.cache.tags`).
     """
-    if len(text) > 32:  # noqa: PLR2004
+    bare = bare_isbn(text)
+    if not _BARE_ISBN.fullmatch(bare):
         return None
     try:
-        return isbn_numbers.to_isbn13(isbn_numbers.validate(text)).replace("-", "").replace(" ", "")
+        return isbn_numbers.to_isbn13(isbn_numbers.validate(bare))
     except NumberError:
         return None
 
@@ -130,14 +139,14 @@ def isbn10_of(isbn13: str) -> str | None:
 
 
 def _checked_isbn13(value: str) -> str:
-    found = parse_isbn(value)
+    found = parse_isbn(isbn_numbers.compact(value))
     if found is None or sum(character.isalnum() for character in value) != 13:  # noqa: PLR2004
         raise PydanticCustomError("isbn_invalid", "is no ISBN-13: 13 digits, the last of which is the check digit")
     return found
 
 
 def _checked_isbn10(value: str) -> str:
-    found = parse_isbn(value)
+    found = parse_isbn(isbn_numbers.compact(value))
     if found is None or sum(character.isalnum() for character in value) != 10:  # noqa: PLR2004
         raise PydanticCustomError("isbn_invalid", "is no ISBN-10: ten characters, the last of which is the check digit")
     return str(isbn10_of(found))
@@ -149,7 +158,7 @@ Isbn13 = Annotated[
     AfterValidator(_checked_isbn13),
     Field(json_schema_extra={"format": "isbn-13"}),
 ]
-"""An ISBN-13, hyphens allowed, kept as 13 digits."""
+"""An ISBN-13, any hyphens and spaces of print allowed, kept as 13 digits."""
 
 Isbn10 = Annotated[
     str,
@@ -157,4 +166,4 @@ Isbn10 = Annotated[
     AfterValidator(_checked_isbn10),
     Field(json_schema_extra={"format": "isbn-10"}),
 ]
-"""An ISBN-10, hyphens allowed, kept as ten characters."""
+"""An ISBN-10, any hyphens and spaces of print allowed, kept as ten characters."""

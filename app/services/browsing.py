@@ -20,7 +20,7 @@ _RELATED_CANDIDATES = 60
 
 
 def reference_query(reference: str) -> dict[str, str]:
-    """Return the query for a book's id, or its ISBN in any spelling.
+    """Return the query for a book's id, or its ISBN with or without hyphens and spaces.
 
     Raises:
         NotFound: it is neither.

@@ -1,8 +1,9 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
 
-from app.schemas.fields import isbn10_of, parse_isbn
+from app.schemas.fields import Isbn10, Isbn13, isbn10_of, parse_isbn
 
 
 def _check_digit(twelve: str) -> str:
@@ -25,7 +26,6 @@ ISBNS = st.builds(
         "0441478123",
         "0-441-47812-3",
         "  9780441478125  ",
-        "978\u20100\u2010441\u201047812\u20105",
     ],
 )
 def test_every_spelling_means_the_same_book(spelling: str) -> None:
@@ -52,11 +52,30 @@ def test_the_check_digit_of_an_isbn_10_may_be_an_x() -> None:
         "X441478123",
         "book",
         "9780441478125\x00",
+        "9780441478125\n",
+        "978\u20100441478125",
+        "\uff19780441478125",
+        "441478123",
         "9" * 10_000,
     ],
 )
 def test_what_is_no_isbn_is_none(text: str) -> None:
     assert parse_isbn(text) is None
+
+
+def test_what_is_pasted_from_print_is_kept_in_plain_digits() -> None:
+    isbn13, isbn10 = TypeAdapter[str](Isbn13), TypeAdapter[str](Isbn10)
+
+    for pasted in (
+        "978\u20100\u2010441\u201047812\u20105",
+        "978\u00a00441478125",
+        "\uff19780441478125",
+        "9780441478125\t",
+    ):
+        assert isbn13.validate_python(pasted) == "9780441478125"
+    assert isbn10.validate_python("0\u20138044\u20132957\u2013x") == "080442957X"
+    with pytest.raises(ValidationError, match="is no ISBN-10"):
+        isbn10.validate_python("441478123")
 
 
 @given(ISBNS)
