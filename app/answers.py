@@ -2,8 +2,9 @@
 
 import gzip
 from collections.abc import Awaitable, Callable
+from operator import itemgetter
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from pydantic import BaseModel
 from starlette.requests import Request
@@ -59,9 +60,11 @@ class Public:
         return await self._reads.kept(name, variant)
 
     def _variant(self) -> str:
-        path: str = self._request.scope["path"]
-        query = self._request.scope["query_string"]
-        asked = f"{path}?{urlencode(sorted(self._request.query_params.multi_items()))}" if query else path
+        # The path came decoded: its own question marks must not look like ours.
+        asked = quote(self._request.scope["path"])
+        if self._request.scope["query_string"]:
+            # By name alone: of a scalar that is repeated the last value counts.
+            asked += f"?{urlencode(sorted(self._request.query_params.multi_items(), key=itemgetter(0)))}"
         return f"gzip {asked}" if self._gzipped else asked
 
     def _response(self, answered: Answered) -> Response:

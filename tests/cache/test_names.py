@@ -1,4 +1,4 @@
-"""Every address that shows a book has a name that the book's writers touch."""
+"""Every address that shows a book has a name that the book's writers touch; and no two questions share an answer."""
 
 import asyncio
 
@@ -13,7 +13,7 @@ from app.errors import NotFound
 from app.schemas.book import BookView
 from app.schemas.fields import isbn10_of
 from app.services.browsing import reference_query
-from tests.factories.books import API, a_book
+from tests.factories.books import API, a_book, a_category
 from tests.unit.test_isbn import ISBNS
 
 _LONG_ENOUGH = 60.0
@@ -26,6 +26,16 @@ _BOOK = {
 }  # fmt: skip
 _BETWEEN = ["", "-", " ", "\t", "\n", "\u00a0", "\u2010", "\u2012", "\u2013", "\u3000", "\u00af", ".", "_", "%2D"]
 _ZEROS = ["0", "\uff10", "\U0001d7ce", "\u0660"]
+
+
+async def _once_kept(client: httpx.AsyncClient, path: str) -> httpx.Response:
+    """Ask until the answer is one that Redis keeps; a refusal never is."""
+    async with asyncio.timeout(_LONG_ENOUGH):
+        while (answer := await client.get(path)).status_code == 200:
+            if answer.headers["cache-status"] == "bookstore; hit":
+                break
+            await asyncio.sleep(0.05)
+    return answer
 
 
 @st.composite
@@ -81,11 +91,7 @@ async def test_no_spelling_shows_a_book_as_it_was(
     # given: a book that is kept as it is, if it can be had under this spelling
     path = f"{API}/books/{spelling}"
     book = await a_book(staff, isbn13=_ISBN13)
-    async with asyncio.timeout(_LONG_ENOUGH):
-        while (seen := await client.get(path)).headers.get("cache-status") != "bookstore; hit":
-            if seen.status_code != 200:
-                break
-            await asyncio.sleep(0.05)
+    seen = await _once_kept(client, path)
 
     # when
     etag = (await staff.get(f"{API}/books/{book['id']}")).headers["etag"]
@@ -97,3 +103,29 @@ async def test_no_spelling_shows_a_book_as_it_was(
     after = await client.get(path)
     assert (seen.status_code, after.status_code) == (status, status)
     assert status == 404 or after.json()["price"] == price
+
+
+async def test_the_order_of_a_repeated_parameter_is_part_of_the_question(
+    client: httpx.AsyncClient, staff: httpx.AsyncClient
+) -> None:
+    # given: of a repeated parameter the last counts
+    for _ in range(3):
+        await a_book(staff)
+    three = await _once_kept(client, f"{API}/books?limit=1&limit=3")
+
+    # when
+    one = await client.get(f"{API}/books?limit=3&limit=1")
+    same = await client.get(f"{API}/books?limit=1&limit=%33")
+
+    # then
+    assert [len(answer.json()["data"]) for answer in (three, one)] == [3, 1]
+    assert same.headers["cache-status"] == "bookstore; hit"
+
+
+async def test_a_question_mark_in_a_path_begins_no_query(client: httpx.AsyncClient, staff: httpx.AsyncClient) -> None:
+    await a_category(staff, name="Novels")
+    novels = await _once_kept(client, f"{API}/categories/novels?x=1")
+
+    other = await client.get(f"{API}/categories/novels%3Fx=1")
+
+    assert (novels.status_code, other.status_code) == (200, 404)
