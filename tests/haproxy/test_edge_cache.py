@@ -91,6 +91,24 @@ async def test_a_new_generation_of_one_thing_leaves_the_others_where_they_are(ed
     assert (await edge.client.get(other)).headers["cache-status"] == "haproxy; hit"
 
 
+async def test_who_has_seen_an_older_answer_of_the_same_second_is_given_the_new_one(
+    edge: Edge, origin: Origin, book_path: str
+) -> None:
+    # given: two answers of one second, the later one kept
+    numbered(origin, Date="Fri, 20 Nov 2026 21:28:05 GMT")
+    first = await edge.client.get(book_path)
+    await edge.touch(BOOK, generation=1)
+    second = await edge.client.get(book_path)
+    # when
+    unmodified = {"If-Modified-Since": first.headers["date"]}
+    answer = await edge.client.get(book_path, headers=unmodified)
+    known = await edge.client.get(book_path, headers=unmodified | {"If-None-Match": second.headers["etag"]})
+    # then
+    assert [first.text, second.text] == ["1", "2"]
+    assert (answer.status_code, answer.text, answer.headers["cache-status"]) == (200, "2", "haproxy; hit")
+    assert known.status_code == 304
+
+
 async def test_a_fill_that_began_before_the_write_is_never_served_after_it(
     edge: Edge, origin: Origin, book_path: str
 ) -> None:
