@@ -41,7 +41,10 @@ async def test_a_repeated_question_is_answered_at_the_edge(edge: Edge, origin: O
 async def test_the_replica_sees_the_address_that_the_client_asked_for(edge: Edge, origin: Origin) -> None:
     # given
     numbered(origin)
-    targets = ["/api/v1/books", "/api/v1/books?sort=-price&limit=5", "/api/v1/books?_edge=1", "/api/v1/books?a=%20b"]
+    targets = [
+        "/api/v1/books", "/api/v1/books?sort=-price&limit=5", "/api/v1/books?_edge=1", "/api/v1/books?a=%20b",
+        "/api/v1/books/search?q=why?", "/api/v1/books?a=b??", "/api/v1/books??", "/api/v1/books/search?q=&_edge=1.1?",
+    ]  # fmt: skip
     # when
     for target in targets:
         await edge.raw(f"GET {target} HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n".encode())
