@@ -46,11 +46,12 @@ class Answered:
 
 @dataclass(frozen=True)
 class Miss:
-    """What Redis hadn't got, and the token to fill it with; without a token it isn't to be filled."""
+    """What Redis hadn't got, and the token to fill it with, if it is to be filled; believed as in a `Look`."""
 
     name: str
     variant: str
     token: bytes | None
+    believed: bool
 
 
 class CachedReads:
@@ -72,7 +73,7 @@ class CachedReads:
         if look.answer is not None and (look.believed or self._nothing_can_have_changed):
             ANSWERS.labels("shared").inc()
             return Answered(Rendered.unpacked(look.answer), "bookstore; hit")
-        return Miss(name, variant, look.token)
+        return Miss(name, variant, look.token, look.believed)
 
     @property
     def _nothing_can_have_changed(self) -> bool:
@@ -94,7 +95,8 @@ class CachedReads:
             FILLS.labels(_OUTCOMES[stored]).inc()
             return rendered, bool(stored)
 
-        # The same token means that nothing was invalidated since the running fill took it.
-        rendered, stored = await self._flights.join(miss, fill, running_will_do=miss.token is not None)
+        # The same token, believed, means that nothing changed since the running fill took it that we must show.
+        key = miss.name, miss.variant, miss.token
+        rendered, stored = await self._flights.join(key, fill, running_will_do=miss.believed)
         ANSWERS.labels("database").inc()
         return Answered(rendered, "bookstore; fwd=uri-miss" + ("; stored" if stored else ""))

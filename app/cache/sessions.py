@@ -88,7 +88,7 @@ class Sessions:
                 await self._shared.fill(name, "", token=look.token, answer=session.packed() if session else b"null")
             return session
 
-        return await self._flights.join((name, look.token), read, running_will_do=look.token is not None)
+        return await self._flights.join((name, look.token), read, running_will_do=look.believed)
 
     async def run(self) -> None:
         """Drop what was forgotten, for as long as the replica lives."""

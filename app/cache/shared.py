@@ -39,7 +39,6 @@ _MAX_LOOKS: Final = 16
 """So many at most in one script: Redis serves nobody else while it runs."""
 
 _VALID: Final = "valid"
-_TOKEN: Final = 2
 
 _LOOK = """
 local valid = redis.call('EXISTS', KEYS[1])
@@ -48,7 +47,7 @@ for at = 2, #KEYS do
   local variant, fresh = ARGV[2 * at - 2], ARGV[2 * at - 1]
   local answer = redis.call('HGET', KEYS[at], variant)
   if answer then
-    replies[at - 1] = {valid, answer}
+    replies[at - 1] = {valid, answer, false}
   else
     local token = redis.call('HGET', KEYS[at], 'token')
     if not token then
@@ -56,7 +55,7 @@ for at = 2, #KEYS do
       redis.call('HSET', KEYS[at], 'token', token)
       redis.call('EXPIRE', KEYS[at], ARGV[1])
     end
-    replies[at - 1] = {2, token}
+    replies[at - 1] = {valid, false, token}
   end
 end
 return replies
@@ -84,7 +83,12 @@ return 1
 
 @dataclass(frozen=True)
 class Look:
-    """What Redis said: an answer, and whether it is to be believed; or a token to fill with; or, both None, nothing."""
+    """What Redis said, and whether it is to be believed: an answer; or a token to fill with; or, both None, nothing.
+
+    A token that is to be believed was made after every change that was acknowledged before the look, so whoever took
+    the same one has read since. Of others that can't be said: while nobody vouches for Redis, a writer who can't reach
+    it answers, and leaves them.
+    """
 
     answer: bytes | None = None
     believed: bool = False
@@ -149,11 +153,10 @@ class SharedStore:
         replies = await self._try(self._look(keys=keys, args=(KEPT_SECONDS, *args)))
         if replies is None:
             return [_NOTHING] * len(wanted)
-        if any(kind == 1 for kind, _ in replies):
+        looks = [Look(answer, believed=bool(valid), token=token) for valid, answer, token in replies]
+        if any(look.answer is not None and look.believed for look in looks):
             self._made_up_for = failures
-        return [
-            Look(token=value) if kind == _TOKEN else Look(answer=value, believed=bool(kind)) for kind, value in replies
-        ]
+        return looks
 
     async def fill(self, name: str, variant: str, *, token: bytes, answer: bytes) -> bool | None:
         """Store the answer unless the name was invalidated since the token was taken.

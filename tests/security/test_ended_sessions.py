@@ -13,6 +13,7 @@ from app import clock
 from app.cache.sessions import REMEMBERED_SECONDS, Sessions
 from app.cache.shared import SharedStore
 from app.cache.tags import of_session
+from app.database import Database
 from app.ids import USER, SessionId, new_id
 from app.lifespan import Resources
 from app.models.session import Session
@@ -60,13 +61,9 @@ async def sessions(own_redis: OwnRedis, shop: Resources) -> AsyncIterator[Sessio
 async def _a_session(shop: Resources) -> SessionId:
     moment = clock.now()
     session = Session(
-        user_id=new_id(USER),
-        role=Role.CUSTOMER,
-        refresh_hash=b"",
-        rotated_at=moment,
-        created_at=moment,
-        expires_at=moment.replace(year=moment.year + 1, day=1),
-    )
+        user_id=new_id(USER), role=Role.CUSTOMER, refresh_hash=b"",
+        rotated_at=moment, created_at=moment, expires_at=moment.replace(year=moment.year + 1, day=1),
+    )  # fmt: skip
     await session.insert()
     return session.id
 
@@ -132,6 +129,40 @@ async def test_what_is_told_to_be_forgotten_is_not_remembered_a_moment_longer(
     sessions.drop(frozenset({of_session(session_id)}))
 
     assert await sessions.living(session_id) is None
+
+
+async def test_while_nobody_vouches_for_redis_a_look_from_before_the_end_is_not_joined(
+    sessions: Sessions, shop: Resources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given: a look that has read the session, and takes long from there
+    session_id = await _a_session(shop)
+    read, land, looks = asyncio.Event(), asyncio.Event(), asyncio.Queue[Any]()
+    fresh, look = Database.fresh, SharedStore.look
+
+    async def slow(self: Database, reading: Any) -> Any:
+        found = await fresh(self, reading)
+        read.set()
+        await land.wait()
+        return found
+
+    async def noted(self: SharedStore, name: str, variant: str) -> Any:
+        looks.put_nowait(found := await look(self, name, variant))
+        return found
+
+    monkeypatch.setattr(Database, "fresh", slow)
+    monkeypatch.setattr(SharedStore, "look", noted)
+    first = asyncio.create_task(sessions.living(session_id))
+    await read.wait()
+
+    # when: the session is ended by who can't reach Redis
+    await Session.find_one({"_id": session_id}).delete()
+    second = asyncio.create_task(sessions.living(session_id))
+    tokens = [(await looks.get()).token for _ in range(2)]
+    land.set()
+
+    # then
+    assert (await first is not None, await second) == (True, None)
+    assert tokens[0] == tokens[1] is not None
 
 
 async def test_a_hung_redis_neither_lets_in_nor_keeps_out(
