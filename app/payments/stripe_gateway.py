@@ -131,7 +131,8 @@ class StripeGateway:
         """Verify and read a webhook's event (docs.stripe.com/webhooks#verify-manually)."""
         try:
             stripe.WebhookSignature.verify_header(body, signature, self._secret, TOLERANCE_SECONDS)
-        except (stripe.SignatureVerificationError, UnicodeDecodeError) as error:
+        # TypeError: what isn't ASCII is no signature, and compared with none.
+        except (stripe.SignatureVerificationError, UnicodeDecodeError, TypeError) as error:
             raise WebhookSignatureInvalid("The event isn't signed with our secret, or too long ago.") from error
         try:
             return _event(orjson.loads(body))
