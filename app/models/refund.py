@@ -56,9 +56,9 @@ class Refund(Document):
             partialFilterExpression={"cause": {"$type": "string"}},
             name="one_of_each_cause",
         ),
-        # `$gt` rather than `$type`: MongoDB sees that what is asked for implies it, and uses the index.
+        # `$gt` rather than `$type`: MongoDB sees that what is asked for implies it, and uses the indexes.
         IndexModel("gateway_id", unique=True, partialFilterExpression={"gateway_id": {"$gt": ""}}, name="of_gateway"),
-        IndexModel("claim", unique=True, partialFilterExpression={"claim": {"$type": "string"}}),
+        IndexModel("claim", unique=True, partialFilterExpression={"claim": {"$gt": ""}}, name="of_claim"),
         IndexModel("free_at", partialFilterExpression={"status": RefundState.PENDING.value}),
     ]
 
@@ -91,6 +91,11 @@ class Refund(Document):
         """Return what was promised for a cause, or for one whose name begins with it."""
         query: dict[str, Any] = {"payment_id": payment_id, "cause": {"$regex": f"^{cause}"}}
         return await cls.find(query, session=session).to_list()
+
+    @classmethod
+    async def of_claim(cls, claim: str, session: AsyncClientSession) -> "Refund | None":
+        """Return what was asked for with an idempotency key, also where its answer isn't kept any more."""
+        return await cls.find_one({"claim": claim}, session=session)
 
     @classmethod
     async def take(cls, refund_id: str, *, now: datetime) -> "Refund | None":

@@ -5,7 +5,7 @@ from typing import Any
 
 from app.conditional import body_of
 from app.database import Database
-from app.errors import NotFound, PaymentGatewayUnavailable, RefundExceedsCaptured
+from app.errors import IdempotencyKeyReused, NotFound, PaymentGatewayUnavailable, RefundExceedsCaptured
 from app.idempotency import Answer, Attempt, Claim, Once
 from app.ids import payment_id_of
 from app.models.order import Order
@@ -112,13 +112,20 @@ async def refund(
 ) -> Answer:
     """Promise a refund, and ask the gateway for it; while that is away the refund is `pending`, and given later.
 
+    A refund lasts longer than the answer that is kept under its key: sent again after that, it is found, and told as it
+    is then.
+
     Raises:
         NotFound: there is no such payment.
         RefundExceedsCaptured: with what is left as `refundable`.
+        IdempotencyKeyReused: the key came with another refund.
     """
 
     async def work(attempt: Attempt) -> Refund:
         payment = await _payment(payment_id, attempt)
+        earlier = await Refund.of_claim(claim.id, attempt.session)
+        if earlier is not None:
+            return _the_same(earlier, payment, given)
         amount = given.amount.amount if given.amount is not None else payment.refundable
         if amount <= 0:
             left = {"amount": 0, "currency": payment.currency}
@@ -198,6 +205,13 @@ async def _payment(payment_id: str, attempt: Attempt) -> Payment:
     if payment is None:
         raise NotFound("There is no such payment.")
     return payment
+
+
+def _the_same(earlier: Refund, payment: Payment, given: RefundInput) -> Refund:
+    amount = given.amount.amount if given.amount is not None else earlier.amount
+    if (earlier.payment_id, earlier.amount, earlier.reason) != (payment.id, amount, given.reason):
+        raise IdempotencyKeyReused("This Idempotency-Key was sent with another refund before.")
+    return earlier
 
 
 async def _visible(payment_id: str, user: Principal) -> Payment:

@@ -124,3 +124,33 @@ async def test_what_was_not_paid_is_not_refunded(
     refused = await refund(staff, placed["payment"]["id"], amount=usd(1))
 
     assert (refused.status_code, refused.json()["refundable"]) == (409, usd(0))
+
+
+@pytest.mark.parametrize("given", [{"amount": usd(500), "reason": "A torn page"}, {}], ids=["a part", "all"])
+async def test_a_key_that_outlives_its_answer_gives_the_same_refund(
+    customer: httpx.AsyncClient, staff: httpx.AsyncClient, shop: Resources, book: str, given: dict[str, Any]
+) -> None:
+    # given: answers are kept for two days, refunds for good
+    placed, other = [await an_order(customer, (book, 1), payment_method=VISA) for _ in range(2)]
+    path, headers = f"{API}/payments/{placed['payment']['id']}/refunds", key()
+    first = await staff.post(path, json=given, headers=headers)
+    await shop.database.database["idempotency_keys"].delete_many({})
+
+    # when
+    again = await staff.post(path, json=given, headers=headers)
+
+    # then
+    assert (again.status_code, again.content) == (201, first.content)
+    assert len(await rows(shop, "ledger_entries", debit="sales")) == 1
+
+    # when
+    await shop.database.database["idempotency_keys"].delete_many({})
+    reused = [
+        await staff.post(path, json={"amount": usd(499), "reason": given.get("reason")}, headers=headers),
+        await staff.post(path, json={**given, "reason": "Another"}, headers=headers),
+        await staff.post(f"{API}/payments/{other['payment']['id']}/refunds", json=given, headers=headers),
+    ]
+
+    # then
+    assert [(one.status_code, one.json()["code"]) for one in reused] == [(422, "idempotency_key_reused")] * 3
+    assert len(await rows(shop, "refunds")) == 1

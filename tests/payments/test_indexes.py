@@ -23,6 +23,7 @@ def stages(plan: dict[str, Any]) -> set[str]:
         ("payments", {"intent_id": {"$in": ["pi_1", "pi_2"]}}),
         ("payments", {"ask_at": {"$gt": LONG_AGO, "$lte": clock.now()}}),
         ("refunds", {"gateway_id": "re_1"}),
+        ("refunds", {"claim": "0a1b"}),
         ("refunds", {"payment_id": "pay_1", "status": "pending"}),
         ("refunds", {"status": "pending", "free_at": {"$lte": clock.now()}}),
         ("orders", {"status": "pending_payment", "expires_at": {"$lte": clock.now()}}),
