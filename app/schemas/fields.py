@@ -1,7 +1,7 @@
 """Defines the field types that the API's shapes share: checked text, timestamps, ISBNs, languages."""
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Final
 
 from pydantic import (
@@ -71,8 +71,15 @@ def _spelt_as_moment(value: object) -> object:
     return value
 
 
-Moment = Annotated[AwareDatetime, BeforeValidator(_spelt_as_moment)]
-"""A moment that a client names, as RFC 3339 writes it."""
+def _in_utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError as error:
+        raise PydanticCustomError("datetime_parsing", "must be in the years 1 to 9999 in UTC") from error
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_spelt_as_moment), AfterValidator(_in_utc)]
+"""A moment that a client names, as RFC 3339 writes it; in UTC from here on."""
 
 Language = Annotated[
     str,

@@ -101,6 +101,21 @@ async def test_a_range_that_ends_before_it_begins_is_pointed_at(client: httpx.As
 
 
 @pytest.mark.parametrize(
+    "query",
+    [
+        "orders?created_from=0001-01-01T00:00:00%2B14:00",
+        "orders?created_to=9999-12-31T23:59:59-14:00",
+        "orders?created_to=0000-01-01T00:00:00Z",
+        "orders?created_to=2026-01-01T00:00:00%2B25:00",
+    ],
+)
+async def test_moments_outside_of_time_are_refused(staff: httpx.AsyncClient, query: str) -> None:
+    problem = assert_problem(await staff.get(f"{API}/admin/{query}"), 422, "validation_error")
+
+    assert [error["pointer"] for error in problem["errors"]] == [f"?{query.partition('?')[2].partition('=')[0]}"]
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "%00",
