@@ -28,6 +28,18 @@ class PaymentStatus(StrEnum):
     REFUNDED = "refunded"
 
 
+class PaymentState(StrEnum):
+    """Where the one payment of an order stands."""
+
+    REQUIRES_PAYMENT = "requires_payment"
+    PROCESSING = "processing"
+    FAILED = "failed"
+    PAID = "paid"
+    PARTIALLY_REFUNDED = "partially_refunded"
+    REFUNDED = "refunded"
+    CANCELLED = "cancelled"
+
+
 _O = OrderStatus
 _P = PaymentStatus
 

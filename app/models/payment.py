@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Final
 
 from beanie import Document, SortDirection
@@ -14,20 +13,9 @@ from pymongo.errors import DuplicateKeyError
 
 from app.ids import OrderId, PaymentId, UserId
 from app.money import Currency
+from app.order_states import PaymentState
 
 Query = Mapping[str, Any]
-
-
-class PaymentState(StrEnum):
-    """Where a payment stands."""
-
-    REQUIRES_PAYMENT = "requires_payment"
-    PROCESSING = "processing"
-    FAILED = "failed"
-    PAID = "paid"
-    PARTIALLY_REFUNDED = "partially_refunded"
-    REFUNDED = "refunded"
-    CANCELLED = "cancelled"
 
 
 OPEN: Final = frozenset({PaymentState.REQUIRES_PAYMENT, PaymentState.PROCESSING, PaymentState.FAILED})

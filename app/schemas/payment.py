@@ -1,18 +1,15 @@
 """Shapes payments and refunds as the API takes and gives them."""
 
-from typing import Annotated, Final
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.ids import OrderId, PaymentId, RefundId, UserId
 from app.money import MAX_AMOUNT, Currency, Money
+from app.order_states import PaymentState
 from app.schemas.book_query import ListQuery
 from app.schemas.fields import Line, Timestamp
 from app.wording import spelt
-
-PAYMENT_STATES: Final = (
-    "`requires_payment`, `processing`, `failed`, `paid`, `partially_refunded`, `refunded` or `cancelled`"
-)
 
 _Id = Annotated[Line, Field(max_length=40)]
 
@@ -45,7 +42,7 @@ class PaymentView(BaseModel):
 
     id: PaymentId
     order_id: OrderId
-    status: Annotated[str, Field(description=PAYMENT_STATES)]
+    status: PaymentState
     amount: Money
     captured: Annotated[Money, Field(description="What was taken")]
     refunded: Annotated[Money, Field(description="What was given back of it")]
@@ -76,7 +73,7 @@ class PaymentQuery(ListQuery):
 class AdminPaymentQuery(ListQuery):
     """What the list of all payments is narrowed to: values of one filter mean OR, filters among themselves AND."""
 
-    status: Annotated[list[_Id], Field(max_length=7, description=PAYMENT_STATES)] = Field(default_factory=list)
+    status: Annotated[list[PaymentState], Field(max_length=7)] = Field(default_factory=list)
     user_id: Annotated[list[_Id], Field(max_length=20)] = Field(default_factory=list)
     order_id: Annotated[list[_Id], Field(max_length=20)] = Field(default_factory=list)
 

@@ -10,9 +10,9 @@ from app.idempotency import Answer, Attempt, Once
 from app.ids import payment_id_of
 from app.models.order import Order, OrderLine
 from app.models.order_event import OrderEvent
-from app.models.payment import Payment, PaymentState
+from app.models.payment import Payment
 from app.money import Money
-from app.order_states import OrderStatus, staff_moves
+from app.order_states import OrderStatus, PaymentState, staff_moves
 from app.pagination import COUNTED_UP_TO, Page, PageRequest
 from app.payments.till import Till
 from app.schemas.order import AdminOrderQuery, AdminOrderView, OrderEventView, OrderLineView, OrderPayment, OrderView

@@ -10,8 +10,8 @@ from app.idempotency import Attempt
 from app.ids import payment_id_of
 from app.models.ledger_entry import Account, LedgerEntry
 from app.models.order import Order
-from app.models.payment import OPEN, MadeIntent, Payment, PaymentState
-from app.order_states import OrderStatus
+from app.models.payment import OPEN, MadeIntent, Payment
+from app.order_states import OrderStatus, PaymentState
 from app.payments.gateway import Intent, IntentStatus, IntentUnknown, RequestRefused
 from app.payments.till import Till
 from app.services import fulfilment

@@ -8,8 +8,8 @@ from app import clock
 from app.errors import Conflict, PaymentDeclined
 from app.ids import payment_id_of
 from app.lifespan import Resources
-from app.models.payment import Payment, PaymentState
-from app.order_states import OrderStatus, PaymentStatus
+from app.models.payment import Payment
+from app.order_states import OrderStatus, PaymentState, PaymentStatus
 from app.payments.gateway import Intent, IntentStatus
 from app.payments.till import Till
 from app.services import fulfilment

@@ -10,9 +10,9 @@ from app.idempotency import Attempt
 from app.ids import new_id
 from app.lifespan import Resources
 from app.models.order_event import OrderEventKind
-from app.models.payment import Payment, PaymentState
+from app.models.payment import Payment
 from app.models.refund import LEASE, Refund, RefundState
-from app.order_states import OrderStatus, PaymentStatus
+from app.order_states import OrderStatus, PaymentState, PaymentStatus
 from app.payments.gateway import RefundStatus
 from app.payments.till import Till
 from app.services import fulfilment, refunding

@@ -8,7 +8,7 @@ import pytest
 
 from app.ids import new_id
 from app.lifespan import Resources
-from app.models.payment import PaymentState
+from app.order_states import PaymentState
 from app.payments.gateway import IntentStatus
 from app.services.expiring import expire_unpaid_orders
 from app.services.paying import settle
