@@ -232,7 +232,7 @@ async def view_of(cart: Cart | None, settings: Settings, session: AsyncClientSes
 
 
 def _line_view(line: CartLine, offers: Mapping[str, Offer], stocks: Mapping[str, Inventory]) -> CartLineView:
-    offer, stock = offers[line.book_id], stocks.get(line.book_id)
+    offer, stock = offers.get(line.book_id) or _removed(line), stocks.get(line.book_id)
     availability = stock.availability if stock and offer.is_sold else Availability.OUT_OF_STOCK
     problems = []
     if not offer.is_sold:
@@ -255,6 +255,14 @@ def _line_view(line: CartLine, offers: Mapping[str, Offer], stocks: Mapping[str,
         availability=availability,
         problems=problems,
     )
+
+
+def _removed(line: CartLine) -> Offer:
+    # The program only archives books; what was removed by hand, or is lost, has left nothing but the line.
+    return Offer.model_validate({
+        "_id": line.book_id, "title": "A book that is no longer sold", "authors": [], "isbn13": None,
+        "price": line.price_when_added, "archived_at": line.added_at,
+    })  # fmt: skip
 
 
 def _new_cart(owner: CartOwner, settings: Settings, *, at: datetime) -> Cart:

@@ -8,7 +8,7 @@ from app import clock
 from app.lifespan import Resources
 from app.models.cart import Cart
 from tests.factories.books import API, stock_of
-from tests.factories.buying import a_stocked_book, put_in_cart
+from tests.factories.buying import a_stocked_book, order, put_in_cart
 
 CART = f"{API}/cart"
 
@@ -118,6 +118,34 @@ async def test_of_what_is_not_sold_any_more_there_can_only_be_fewer(
     assert _lines(await customer.put(path, json={"quantity": 3})) == [(book, 3)]
     assert _lines(await customer.patch(path, json={"quantity": 1})) == [(book, 1)]
     assert (await customer.delete(path)).status_code == 204
+
+
+async def test_a_book_that_was_removed_outside_the_program_is_shown_as_not_sold(
+    staff: httpx.AsyncClient, customer: httpx.AsyncClient, shop: Resources
+) -> None:
+    # given
+    gone, other = [await a_stocked_book(staff, 9, title=title) for title in ("Gone", "Other")]
+    await put_in_cart(customer, gone, 2)
+    await shop.database.database["books"].delete_one({"_id": gone})
+    await shop.database.database["inventory"].delete_one({"_id": gone})
+
+    # when
+    cart = (await customer.get(CART)).json()
+    more = await put_in_cart(customer, other, 1)
+    refused = await order(customer)
+
+    # then
+    [line] = cart["items"]
+    assert (line["book_id"], line["quantity"], line["problems"]) == (gone, 2, ["not_sold"])
+    assert line["unit_price"] == line["price_when_added"] == {"amount": 1299, "currency": "USD"}
+    assert line["availability"] == "out_of_stock"
+    assert cart["total"]["amount"] == 0
+    assert more["subtotal"]["amount"] == 1299
+    assert (refused.status_code, refused.json()["code"]) == (409, "insufficient_stock")
+    assert refused.json()["lines"] == [{"book_id": gone, "requested": 2, "available": 0}]
+    assert (await customer.delete(f"{CART}/items/{gone}")).status_code == 204
+    assert _lines(await customer.get(CART)) == [(other, 1)]
+    assert (await order(customer)).status_code == 201
 
 
 async def test_copies_of_a_book_end_at_ninety_nine(staff: httpx.AsyncClient, customer: httpx.AsyncClient) -> None:
