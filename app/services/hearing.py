@@ -22,7 +22,7 @@ async def hear(till: Till, body: bytes, *, signature: str | None) -> None:
         MalformedJson: it is no event.
     """
     notice = till.gateway.read_event(body, signature)
-    payment = await Payment.of_intent(notice.intent_id) if notice.intent_id is not None else None
+    payment = await _payment_of(till, notice.intent_id) if notice.intent_id is not None else None
     received = WebhookEvent(id=notice.id, kind=notice.kind, intent_id=notice.intent_id, received_at=clock.now())
     if payment is None or (notice.kind.startswith("payment_intent.") and payment.status not in OPEN):
         # Nobody of ours, or known already: whoever pays with the order itself is told of it in the answer.
@@ -38,3 +38,8 @@ async def hear(till: Till, body: bytes, *, signature: str | None) -> None:
         await till.commit(work)
     except DuplicateKeyError:
         return  # heard before
+
+
+async def _payment_of(till: Till, intent_id: str) -> Payment | None:
+    # A notice that is taken for somebody else's is noted, and never looked at again.
+    return await till.writer.database.fresh(lambda: Payment.of_intent(intent_id))

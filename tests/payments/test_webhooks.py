@@ -1,16 +1,19 @@
 import asyncio
 import json
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
 import pytest
 
+from app.database import Database
 from app.ids import new_id
 from app.lifespan import Resources
 from app.models.outbox_event import OutboxEvent
 from app.models.payment import Payment
 from app.payments.till import Till
+from app.services.hearing import hear
 from app.services.paying import settle, start_payment
 from app.settings import Settings
 from tests.factories.orders import VISA, an_order, order_now, rows
@@ -118,6 +121,31 @@ async def test_what_is_not_about_our_payments_is_noted(shop: Resources, client: 
     assert answer.status_code == 200
     assert len(await rows(shop, "webhook_events")) == 1
     assert await rows(shop, "outbox_events") == []
+
+
+async def test_right_after_an_election_no_notice_is_taken_for_a_strangers(
+    shop: Resources, charged: Payment, secret: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given: the new primary shows only who waits for it what was acknowledged before
+    caught_up, intact_fresh, intact_read = False, Database.fresh, Payment.of_intent
+
+    async def fresh(database: Database, read: Callable[[], Awaitable[Any]]) -> Any:
+        nonlocal caught_up
+        caught_up = True
+        return await intact_fresh(database, read)
+
+    async def of_intent(intent_id: str) -> Payment | None:
+        return await intact_read(intent_id) if caught_up else None
+
+    monkeypatch.setattr(Database, "fresh", fresh)
+    monkeypatch.setattr(Payment, "of_intent", of_intent)
+    body = a_notice(charged.intent_id or "")
+
+    # when
+    await hear(shop.till, body, signature=signed(body, secret))
+
+    # then
+    assert [row["subject"] for row in await rows(shop, "outbox_events", kind="payment.unsettled")] == [charged.id]
 
 
 @pytest.mark.parametrize(
