@@ -15,7 +15,7 @@ from app.security import Role
 class AdminBookQuery(BookListQuery):
     """Asks for a list of books, archived ones too."""
 
-    archived: Annotated[bool | None, Field(description="Only archived books, or only live ones; both if not given")] = (
+    archived: Annotated[Flag | None, Field(description="Only archived books, or only live ones; both if not given")] = (
         None
     )
 
