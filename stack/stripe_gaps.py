@@ -6,6 +6,7 @@
 - It knows three test cards, and charges the one that is named after being declined.
 - It lists events of one type and not of several.
 - It refunds more than was paid, and tells nobody about refunds, cancellations and holders who say no.
+- Nobody disputes its charges; one of `pm_card_createDispute` is disputed at once (docs.stripe.com/testing#disputes).
 - No refund of its fails; one to `pm_card_refundFail` does, seconds after it is given (docs.stripe.com/testing#refunds).
 """
 
@@ -16,7 +17,7 @@ from typing import Any
 
 from aiohttp import web
 from localstripe.errors import UserError
-from localstripe.resources import Charge, Event, PaymentIntent, PaymentMethod, Refund, store
+from localstripe.resources import Charge, Event, PaymentIntent, PaymentMethod, Refund, StripeObject, store
 from localstripe.server import get_post_data
 from localstripe.webhooks import schedule_webhook
 
@@ -38,7 +39,9 @@ CARDS = {
     "pm_card_chargeCustomerFail": "4000000000000341",
     "pm_card_threeDSecure2Required": "4000000000003220",
     "pm_card_refundFail": "4000000000005126",
+    "pm_card_createDispute": "4000000000000259",
 }
+_IS_DISPUTED = CARDS["pm_card_createDispute"]
 _REFUND_FAILS = CARDS["pm_card_refundFail"]
 _REFUND_FAILS_AFTER_SECONDS = 2.0
 _PAYABLE = {"requires_payment_method", "requires_confirmation"}
@@ -120,7 +123,25 @@ def _confirm(intent_id: str, payment_method: str | None) -> Any:
         except UserError as error:
             raise UserError(400, f"No such PaymentMethod: '{payment_method}'", _missing("payment_method")) from error
         intent.latest_charge = None  # the declined one stays on record as a charge of its own
-    return PaymentIntent._api_confirm(intent_id)
+    confirmed = PaymentIntent._api_confirm(intent_id)
+    if confirmed.status == "succeeded" and _card_of(confirmed) == _IS_DISPUTED:
+        schedule_webhook(Event("charge.dispute.created", _Dispute(confirmed)))
+    return confirmed
+
+
+def _card_of(intent: Any) -> Any:
+    return PaymentMethod._api_retrieve(intent.payment_method)._card_number
+
+
+class _Dispute(StripeObject):  # type: ignore[misc]  # the library has no types
+    object = "dispute"
+    _id_prefix = "du_"
+
+    def __init__(self, intent: Any) -> None:
+        super().__init__()
+        self.payment_intent, self.charge = intent.id, intent.latest_charge.id
+        self.amount, self.currency = intent.amount, intent.currency
+        self.reason, self.status = "fraudulent", "needs_response"
 
 
 def _missing(parameter: str) -> dict[str, str]:
@@ -170,8 +191,7 @@ def _refund(intact: Callable[..., Any]) -> Callable[..., Any]:
             raise UserError(400, said, {"code": code, "param": "amount"})
         made = intact(cls, payment_intent=payment_intent, amount=wanted, **data)
         schedule_webhook(Event("charge.refunded", charge))
-        method = PaymentIntent._api_retrieve(payment_intent).payment_method
-        if PaymentMethod._api_retrieve(method)._card_number == _REFUND_FAILS:
+        if _card_of(PaymentIntent._api_retrieve(payment_intent)) == _REFUND_FAILS:
             asyncio.get_running_loop().call_later(_REFUND_FAILS_AFTER_SECONDS, _fail_refund, made.id)
         return made
 

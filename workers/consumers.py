@@ -8,10 +8,9 @@ from app.events import Kind
 from app.models.outbox_event import OutboxEvent
 from app.models.payment import Payment
 from app.services.delivering import Consumer
+from app.services.hearing import heed
 from app.services.notifying import notifications
-from app.services.paying import settle
 from app.settings import Settings
-from app.telemetry import logger
 from workers import runtime
 
 
@@ -22,12 +21,7 @@ async def _nobody(_: Database, __: OutboxEvent) -> None:
 async def _settle_payment(_: Database, event: OutboxEvent) -> None:
     # An order may end before anybody began to pay it.
     if await Payment.of_id(event.subject) is not None:
-        notice = str(event.data.get("notice", ""))
-        if "dispute" in notice:
-            # The bank takes money back, or asks why it was taken: for people to answer, at the gateway.
-            logger.error("a payment is disputed", extra={"payment": event.subject, "notice": notice})
-        refunded = "refund" in notice
-        await settle(runtime.till(), event.subject, refunds_too=refunded)
+        await heed(runtime.till(), event.subject, notice=str(event.data.get("notice", "")))
 
 
 def consumers(settings: Settings) -> Mapping[str, Consumer]:

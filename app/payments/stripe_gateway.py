@@ -42,6 +42,7 @@ _HEEDED: Final = (
     "refund.created",
     "refund.updated",
     "refund.failed",
+    "charge.dispute.created",
 )
 _MISSING: Final = "resource_missing"
 _CARD: Final = "card"

@@ -9,6 +9,8 @@ from app.models.outbox_event import OutboxEvent
 from app.models.payment import OPEN, Payment
 from app.models.webhook_event import WebhookEvent
 from app.payments.till import Till
+from app.services.paying import settle
+from app.telemetry import logger
 
 
 async def hear(till: Till, body: bytes, *, signature: str | None) -> None:
@@ -38,6 +40,19 @@ async def hear(till: Till, body: bytes, *, signature: str | None) -> None:
         await till.commit(work)
     except DuplicateKeyError:
         return  # heard before
+
+
+async def heed(till: Till, payment_id: str, *, notice: str) -> None:
+    """Find out what is true after a notice of this kind, whether it was told or found in the gateway's record.
+
+    Raises:
+        NotFound: there is no such payment.
+        PaymentGatewayUnavailable: nothing is known yet.
+    """
+    if "dispute" in notice:
+        # The bank takes money back, or asks why it was taken: for people to answer, at the gateway.
+        logger.error("a payment is disputed", extra={"payment": payment_id, "notice": notice})
+    await settle(till, payment_id, refunds_too="refund" in notice)
 
 
 async def _payment_of(till: Till, intent_id: str) -> Payment | None:

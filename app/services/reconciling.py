@@ -18,6 +18,7 @@ from app.models.refund import Refund
 from app.models.webhook_event import WebhookEvent
 from app.payments.gateway import GatewayEvent
 from app.payments.till import Till
+from app.services.hearing import heed
 from app.services.paying import ASK_EVERY, settle
 from app.telemetry import logger
 
@@ -111,7 +112,7 @@ async def _news(events: Sequence[GatewayEvent]) -> list[tuple[str, GatewayEvent]
 
 
 async def _hear(till: Till, payment_id: str, event: GatewayEvent) -> None:
-    await settle(till, payment_id, refunds_too="refund" in event.kind)
+    await heed(till, payment_id, notice=event.kind)
     await WebhookEvent(id=event.id, kind=event.kind, intent_id=event.intent_id, received_at=clock.now()).note()
 
 

@@ -11,7 +11,7 @@ from app.models.payment import Payment
 from app.models.webhook_event import WebhookEvent
 from app.order_states import OrderStatus
 from app.payments.till import Till
-from app.services import fulfilment, reconciling
+from app.services import fulfilment, hearing, reconciling
 from app.services.paying import ASK_EVERY, pay_order, start_payment
 from app.services.reconciling import reconcile
 from tests.factories.orders import VISA, an_order, an_order_paid_in_the_browser, order_now, rows
@@ -205,7 +205,7 @@ async def test_news_that_an_election_came_between_is_heard_again(
 
     # when
     with monkeypatch.context() as election:
-        election.setattr(reconciling, "settle", no_primary)
+        election.setattr(hearing, "settle", no_primary)
         await reconcile(till)
     unheard = await GatewayMark.read_until()
     await reconcile(till)

@@ -11,6 +11,7 @@ from app.lifespan import Resources
 from app.order_states import PaymentState
 from app.payments.gateway import IntentStatus
 from app.services.expiring import expire_unpaid_orders
+from app.services.hearing import heed
 from app.services.paying import settle
 from app.services.reconciling import reconcile
 from app.settings import Settings
@@ -103,7 +104,13 @@ async def test_a_holder_who_never_answers_gives_the_copies_back(
 
 @pytest.mark.parametrize("kind", ["charge.dispute.created", "charge.dispute.funds_withdrawn", "charge.dispute.closed"])
 async def test_a_dispute_is_noted_and_moves_nothing(
-    client: httpx.AsyncClient, shop: Resources, settings: Settings, bought: dict[str, Any], kind: str
+    client: httpx.AsyncClient,
+    shop: Resources,
+    settings: Settings,
+    bought: dict[str, Any],
+    caplog: pytest.LogCaptureFixture,
+    *,
+    kind: str,
 ) -> None:
     # given
     before = [await rows(shop, name) for name in ("orders", "payments", "ledger_entries", "inventory")]
@@ -114,10 +121,30 @@ async def test_a_dispute_is_noted_and_moves_nothing(
     # when
     answer = await post(client, body, signed(body, settings.stripe_webhook_secret.get_secret_value()))
     [told] = [row for row in await rows(shop, "outbox_events", kind="payment.unsettled") if row["data"]]
-    await settle(shop.till, told["subject"])
+    await heed(shop.till, told["subject"], notice=told["data"]["notice"])
 
     # then
     assert answer.status_code == 200
     assert told["data"] == {"notice": kind}
+    assert [record.levelname for record in caplog.records if record.message == "a payment is disputed"] == ["ERROR"]
     assert [await rows(shop, name) for name in ("orders", "payments", "ledger_entries", "inventory")] == before
     assert payment["order_id"] == bought["id"]
+
+
+async def test_a_dispute_whose_webhook_was_lost_is_reported_once(
+    staff: httpx.AsyncClient, customer: httpx.AsyncClient, shop: Resources, caplog: pytest.LogCaptureFixture
+) -> None:
+    # given
+    book = await a_stocked_book(staff, 3)
+    bought = await an_order(customer, (book, 2), payment_method="pm_card_createDispute")
+
+    # when
+    for _ in range(3):
+        await reconcile(shop.till)
+
+    # then
+    reported = [vars(record) for record in caplog.records if record.message == "a payment is disputed"]
+    assert [(one["levelname"], one["payment"], one["notice"]) for one in reported] == [
+        ("ERROR", bought["payment"]["id"], "charge.dispute.created")
+    ]
+    assert await seen(customer, bought) == ("paid", "paid")
