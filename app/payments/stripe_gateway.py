@@ -22,6 +22,7 @@ from app.payments.gateway import (
     RefundStatus,
     RequestRefused,
 )
+from app.payments.stripe_keys import REPEATS, under_key
 from app.settings import Settings
 from app.telemetry import logger
 
@@ -57,27 +58,24 @@ class StripeGateway:
         self._seconds = settings.payment_deadline_seconds
         self._secret = settings.stripe_webhook_secret.get_secret_value()
         self._http = stripe.AIOHTTPClient(timeout=ClientTimeout(total=self._seconds, connect=_CONNECT_SECONDS))
-        # One repeat, for what fails fast: a refused connection, a 409, a 500. What is slow runs into our own deadline.
         self._client = stripe.StripeClient(
             settings.stripe_api_key.get_secret_value(),
             base_addresses={"api": settings.stripe_api_base},
             http_client=self._http,
-            max_network_retries=1,
+            max_network_retries=REPEATS,
         )
         self._intents = self._client.v1.payment_intents
         self._refunds = self._client.v1.refunds
 
     async def create_intent(self, *, payment_id: str, order_id: str, amount: int, currency: str) -> Intent:
         """Prepare a payment; no money moves."""
-        made = self._intents.create_async(
-            {
-                "amount": amount,
-                "currency": currency.lower(),
-                "allowed_payment_method_types": [_CARD],
-                "metadata": {"payment_id": payment_id, "order_id": order_id},
-            },
-            {"idempotency_key": f"create-{payment_id}"},
-        )
+        asked: stripe.params.PaymentIntentCreateParams = {
+            "amount": amount,
+            "currency": currency.lower(),
+            "allowed_payment_method_types": [_CARD],
+            "metadata": {"payment_id": payment_id, "order_id": order_id},
+        }
+        made = under_key(f"create-{payment_id}", lambda options: self._intents.create_async(asked, options))
         return _intent(await self._answer(made))
 
     async def fetch_intent(self, intent_id: str) -> Intent:
@@ -92,8 +90,10 @@ class StripeGateway:
 
     async def confirm_intent(self, intent_id: str, *, payment_method: str, attempt: str) -> Intent:
         """Take the money; where it is taken already, say so."""
-        key = f"confirm-{intent_id}-{attempt}"
-        confirmed = self._intents.confirm_async(intent_id, {"payment_method": payment_method}, {"idempotency_key": key})
+        confirmed = under_key(
+            f"confirm-{intent_id}-{attempt}",
+            lambda options: self._intents.confirm_async(intent_id, {"payment_method": payment_method}, options),
+        )
         try:
             return _intent(await self._answer(confirmed))
         except RequestRefused:
@@ -112,21 +112,28 @@ class StripeGateway:
 
     async def refund(self, intent_id: str, *, refund_id: str, amount: int) -> GatewayRefund:
         """Give money back."""
-        made = self._refunds.create_async(
-            {"payment_intent": intent_id, "amount": amount, "metadata": {"refund_id": refund_id}},
+        asked: stripe.params.RefundCreateParams = {
+            "payment_intent": intent_id,
+            "amount": amount,
+            "metadata": {"refund_id": refund_id},
+        }
+
+        async def given() -> stripe.Refund | None:
+            refunds = await self._list_refunds(intent_id)
+            return next((one for one in refunds if _noted(one, "refund_id") == refund_id), None)
+
+        made = under_key(
+            f"refund-{refund_id}",
+            lambda options: self._refunds.create_async(asked, options),
             # No repeat of the library's: who asks again looks first at what was given.
-            {"idempotency_key": f"refund-{refund_id}", "max_network_retries": 0},
+            repeats=0,
+            done=given,
         )
         return _refund(await self._answer(made))
 
     async def refunds_of(self, intent_id: str) -> list[GatewayRefund]:
         """Return every refund of an intent."""
-
-        async def whole_list() -> list[stripe.Refund]:
-            page = await self._refunds.list_async({"payment_intent": intent_id, "limit": _PAGE})
-            return [one async for one in page.auto_paging_iter()]
-
-        return [_refund(one) for one in await self._answer(whole_list())]
+        return [_refund(one) for one in await self._answer(self._list_refunds(intent_id))]
 
     def read_event(self, body: bytes, signature: str | None) -> GatewayEvent:
         """Verify and read a webhook's event (docs.stripe.com/webhooks#verify-manually)."""
@@ -160,6 +167,10 @@ class StripeGateway:
     async def aclose(self) -> None:
         """Hang up."""
         await self._http.close_async()  # type: ignore[no-untyped-call]  # the library leaves it out
+
+    async def _list_refunds(self, intent_id: str) -> list[stripe.Refund]:
+        page = await self._refunds.list_async({"payment_intent": intent_id, "limit": _PAGE})
+        return [one async for one in page.auto_paging_iter()]
 
     async def _answer(self, question: Awaitable[T]) -> T:
         """Wait for Stripe's answer, and say in the shop's words what a failure means."""

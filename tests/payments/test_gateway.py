@@ -141,6 +141,41 @@ async def test_whatever_breaks_a_repeat_gives_the_same(
 
 
 @pytest.mark.parametrize("gateway", ["proxied"], indirect=True)
+@pytest.mark.parametrize("what", ["payment_intents", "confirm", "refunds"])
+async def test_failures_that_the_gateway_keeps_are_not_its_last_word(
+    gateway: Gateway, weather: Weather, what: str
+) -> None:
+    # given
+    made = await an_intent(gateway)
+    if what == "refunds":
+        await gateway.confirm_intent(made.id, payment_method=VISA, attempt="1")
+    ids, refund_id = {"payment_id": new_id("pay"), "order_id": new_id("ord")}, new_id("rf")
+
+    async def do_it() -> str:
+        match what:
+            case "payment_intents":
+                return (await gateway.create_intent(**ids, amount=AMOUNT, currency="USD")).id
+            case "confirm":
+                return (await gateway.confirm_intent(made.id, payment_method=VISA, attempt="1")).id
+        return (await gateway.refund(made.id, refund_id=refund_id, amount=300)).id
+
+    # when: it goes on for a while
+    weather.strike(what, Fault.BROKEN, times=100)
+    for _ in range(4):
+        with pytest.raises(PaymentGatewayUnavailable):
+            await do_it()
+    weather.clear()
+    first, second = await do_it(), await do_it()
+
+    # then
+    assert first == second
+    if what != "payment_intents":
+        assert (await gateway.fetch_intent(made.id)).received == AMOUNT
+        given = await gateway.refunds_of(made.id)
+        assert [refund.amount for refund in given] == ([300] if what == "refunds" else [])
+
+
+@pytest.mark.parametrize("gateway", ["proxied"], indirect=True)
 @pytest.mark.parametrize("what", ["confirm", "refunds"])
 async def test_silence_is_an_unknown_outcome(gateway: Gateway, impatient: Gateway, weather: Weather, what: str) -> None:
     # given

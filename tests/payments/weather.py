@@ -18,14 +18,16 @@ class Fault(StrEnum):
     SILENCE = "it is done, and no answer comes"
     CONFLICT = "409: another request with this key is on its way"
     TOO_MANY = "429"
-    BROKEN = "500, and nothing was done"
-    BROKEN_LATE = "500, and it was done"
+    BROKEN = "500, which is kept under the key, and nothing was done"
+    BROKEN_LATE = "500, which is kept under the key, and it was done"
     UNAVAILABLE = "503 from a box on the way"
     GARBAGE = "200 that isn't JSON, and it was done"
     DOWN = "the connection dies, and nothing was done"
 
 
 _STATUS = {Fault.CONFLICT: 409, Fault.TOO_MANY: 429, Fault.BROKEN: 500, Fault.BROKEN_LATE: 500, Fault.UNAVAILABLE: 503}
+_KEPT = frozenset({Fault.BROKEN, Fault.BROKEN_LATE})
+_REPLAYED = "Idempotent-Replayed"
 _DONE = frozenset({Fault.LOST_ANSWER, Fault.SILENCE, Fault.BROKEN_LATE, Fault.GARBAGE})
 
 
@@ -37,6 +39,7 @@ class Weather:
     url: str = ""
     keeps_keys: bool = True
     done: Counter[str] = field(default_factory=Counter)
+    _broken: dict[str, Fault] = field(default_factory=dict)
     _plan: list[tuple[str, Fault]] = field(default_factory=list)
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
     _over: asyncio.Event = field(default_factory=asyncio.Event)
@@ -84,7 +87,13 @@ class Weather:
         for ending, event in self._holding.items():
             if what == ending:
                 await event.wait()
+        key = request.headers.get("Idempotency-Key") if self.keeps_keys else None
+        if key in self._broken:
+            said = {"error": {"message": str(self._broken[key])}}
+            return web.json_response(said, status=500, headers={_REPLAYED: "true"})
         fault = self._next_fault(what)
+        if key is not None and fault in _KEPT:
+            self._broken[key] = fault
         if fault is None or fault in _DONE:
             answer = await self._forward(request, body, what)
             if fault is None:
@@ -111,7 +120,9 @@ class Weather:
         headers = {name: value for name, value in request.headers.items() if name.lower() not in dropped}
         url = self.target + request.path_qs
         async with self._session.request(request.method, url, data=body or None, headers=headers) as reply:
-            answer = web.Response(body=await reply.read(), status=reply.status, content_type="application/json")
+            told = {_REPLAYED: "true"} if _REPLAYED in reply.headers else None
+            body = await reply.read()
+            answer = web.Response(body=body, status=reply.status, content_type="application/json", headers=told)
         async with self._changed:
             self.done[what] += 1
             self._changed.notify_all()
