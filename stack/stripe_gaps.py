@@ -1,6 +1,6 @@
 """Teaches localstripe what it lacks of Stripe and this shop needs; each gap was found in localstripe 1.15's source.
 
-- It forgets `Idempotency-Key`; Stripe stores the answer (docs.stripe.com/api/idempotent_requests).
+- It forgets `Idempotency-Key`; Stripe stores the answer, a 500 too (docs.stripe.com/api/idempotent_requests).
 - It takes no payment method on confirmation, and no second card after a declined one.
 - It refuses `allowed_payment_method_types`, which replaced `payment_method_types` in Stripe's version 2026-09-30.
 - It knows three test cards, and charges the one that is named after being declined.
@@ -45,7 +45,8 @@ _IS_DISPUTED = CARDS["pm_card_createDispute"]
 _REFUND_FAILS = CARDS["pm_card_refundFail"]
 _REFUND_FAILS_AFTER_SECONDS = 2.0
 _PAYABLE = {"requires_payment_method", "requires_confirmation"}
-_STORED = {200, 402}
+_STORED = {200, 402, 500}
+_BROKE = {"error": {"type": "api_error", "message": "An unknown error occurred."}}
 _RUNNING: dict[str, str] = {}
 """What requests that are being answered asked for, by their keys."""
 
@@ -77,14 +78,15 @@ async def _remember_keys(request: web.Request, handler: Handler) -> web.StreamRe
         raise UserError(409, "There is currently another in-progress request using this Idempotency-Key.")
     if status is None:
         _RUNNING[name] = asked
+        response: web.StreamResponse = web.json_response(_BROKE, status=500)
         try:
             response = await handler(request)
         except UserError as error:
             response = error.to_response()
         finally:
             del _RUNNING[name]
-        if response.status in _STORED and isinstance(response, web.Response):
-            store[name] = (asked, response.status, bytes(response.body or b""))  # type: ignore[arg-type]
+            if response.status in _STORED and isinstance(response, web.Response):
+                store[name] = (asked, response.status, bytes(response.body or b""))  # type: ignore[arg-type]
         return response
     return web.Response(
         status=status, body=body, content_type="application/json", headers={"Idempotent-Replayed": "true"}

@@ -1,6 +1,7 @@
 import json
 import time
 
+import httpx
 import pytest
 import stripe
 from pydantic import SecretStr
@@ -173,6 +174,23 @@ async def test_failures_that_the_gateway_keeps_are_not_its_last_word(
         assert (await gateway.fetch_intent(made.id)).received == AMOUNT
         given = await gateway.refunds_of(made.id)
         assert [refund.amount for refund in given] == ([300] if what == "refunds" else [])
+
+
+@pytest.mark.parametrize("gateway", ["direct"], indirect=True)
+async def test_the_stand_in_keeps_also_what_broke(gateway: Gateway, settings: Settings) -> None:
+    # given: something that it stumbles over
+    made = await an_intent(gateway)
+    await gateway.confirm_intent(made.id, payment_method=VISA, attempt="1")
+    asked, key = {"payment_intent": made.id, "amount": "much"}, {"Idempotency-Key": new_id("key")}
+
+    # when
+    auth = (settings.stripe_api_key.get_secret_value(), "")
+    async with httpx.AsyncClient(base_url=settings.stripe_api_base, trust_env=False, auth=auth) as asking:
+        answers = [await asking.post("/v1/refunds", data=asked, headers=key) for _ in range(3)]
+
+    # then
+    told = [(one.status_code, one.headers.get("Idempotent-Replayed")) for one in answers]
+    assert told == [(500, None), (500, "true"), (500, "true")]
 
 
 @pytest.mark.parametrize("gateway", ["proxied"], indirect=True)
