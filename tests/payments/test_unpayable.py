@@ -12,9 +12,9 @@ from app.idempotency import Answer, Once
 from app.ids import SESSION, USER, SessionId, UserId, new_id, payment_id_of
 from app.lifespan import Resources
 from app.models.order import Order
-from app.models.payment import Payment, PaymentState
+from app.models.payment import Payment
 from app.money import MIN_CHARGE
-from app.order_states import OrderStatus, PaymentStatus
+from app.order_states import OrderStatus, PaymentState, PaymentStatus
 from app.payments.gateway import IntentStatus
 from app.payments.till import Till
 from app.schemas.order import OrderInput
