@@ -7,8 +7,6 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from pymongo import AsyncMongoClient
-
 from stack.child import Child, State, last_words
 from stack.control import ControlServer, Message
 from stack.environment import MARK, REPLICA_SET, app_environment, inherited_environment
@@ -112,9 +110,9 @@ class Supervisor:
         if "haproxy" in self._profile.parts:
             self._say("Starting the load balancer")
             await self._bring_up("haproxy")
-        if self._profile.starter_books and "mongod" in self._profile.parts and not await self._has_books():
-            self._say("Filling the empty catalogue with the starter books")
-            await self._run_job("starter-books", ("-m", "app.importing", "--starter"))
+        if self._profile.starter_books and "mongod" in self._profile.parts:
+            self._say("Giving an empty catalogue the starter books")
+            await self._run_job("starter-books", ("-m", "app.importing", "--starter", "--if-empty"))
 
     async def _prepare_database(self) -> None:
         self._say("Setting up the replica set")
@@ -124,11 +122,6 @@ class Supervisor:
         await self._roles.start()
         self._say("Making collections and indexes")
         await self._run_job("migrate", ("-m", "app.migrate"))
-
-    async def _has_books(self) -> bool:
-        environment = app_environment(self._profile, self._secrets)
-        async with AsyncMongoClient[dict[str, Any]](environment["BOOKSTORE_MONGO_URL"]) as client:
-            return await client[environment["BOOKSTORE_MONGO_DATABASE"]].books.find_one({}, {"_id": 1}) is not None
 
     async def _bring_up(self, *kinds: str) -> None:
         children = [child for child in self._children.values() if child.spec.kind in kinds]

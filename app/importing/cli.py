@@ -18,7 +18,7 @@ from app.cache.tags import EVERYTHING
 from app.database import Database
 from app.errors import BookstoreError
 from app.importing.batches import RowVerdict, Verdict
-from app.importing.imports import Tally, finish_import, import_rows
+from app.importing.imports import Tally, finish_import, has_books, import_rows
 from app.importing.progress import ImportProgress, headline, summary
 from app.importing.records import RowSource, WrongFile
 from app.importing.sources import FileFormat, open_source
@@ -46,6 +46,9 @@ def import_books(  # noqa: PLR0917  # Typer reads a command's options from its p
     starter: Annotated[  # noqa: FBT002
         bool, typer.Option("--starter", help="Import the starter catalogue: 323 well-known books.")
     ] = False,
+    if_empty: Annotated[  # noqa: FBT002
+        bool, typer.Option("--if-empty", help="With --starter: only into a shop without a single book.")
+    ] = False,
     synthetic: Annotated[
         int | None, typer.Option("--synthetic", min=1, max=10_000_000, help="Import so many made-up books.")
     ] = None,
@@ -64,11 +67,11 @@ def import_books(  # noqa: PLR0917  # Typer reads a command's options from its p
     """
     speak = Console(stderr=True)
     try:
-        source = _source(file, file_format, starter=starter, synthetic=synthetic, seed=seed)
+        source = _source(file, file_format, starter=starter, if_empty=if_empty, synthetic=synthetic, seed=seed)
         settings = _settings()
         with ExitStack() as stack:
             report_file = stack.enter_context(_opened(report)) if report else None
-            tally = asyncio.run(_run(settings, source, report_file, dry_run=dry_run, speak=speak))
+            tally = asyncio.run(_run(settings, source, report_file, if_empty=if_empty, dry_run=dry_run, speak=speak))
     except WrongFile as error:
         _say(speak, str(error))
         raise typer.Exit(WRONG_USAGE) from error
@@ -86,12 +89,20 @@ def import_books(  # noqa: PLR0917  # Typer reads a command's options from its p
 
 
 def _source(
-    file: Path | None, file_format: FileFormat | None, *, starter: bool, synthetic: int | None, seed: int
+    file: Path | None,
+    file_format: FileFormat | None,
+    *,
+    starter: bool,
+    if_empty: bool,
+    synthetic: int | None,
+    seed: int,
 ) -> RowSource:
     if (file is not None) + starter + (synthetic is not None) != 1:
         raise WrongFile("Name one thing to import: a file, --starter, or --synthetic and a number.")
     if file is None and file_format is not None:
         raise WrongFile("--format goes with a file.")
+    if if_empty and not starter:
+        raise WrongFile("--if-empty goes with --starter.")
     if starter:
         return StarterCatalogue()
     if synthetic is not None:
@@ -114,11 +125,16 @@ def _opened(report: Path) -> TextIO:
         raise WrongFile(f"The report can't be written to {report}: {error.strerror}.") from error
 
 
-async def _run(settings: Settings, source: RowSource, report: TextIO | None, *, dry_run: bool, speak: Console) -> Tally:
+async def _run(
+    settings: Settings, source: RowSource, report: TextIO | None, *, if_empty: bool, dry_run: bool, speak: Console
+) -> Tally:
     tally = Tally()
     started = clock.monotonic()
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(Database(settings))
+        if if_empty and await has_books():
+            _say(Console(), "The shop has books already; nothing was imported.")
+            return tally
         shared = SharedStore(settings.cache_url.get_secret_value(), patience=_PATIENCE_SECONDS)
         stack.push_async_callback(shared.aclose)
         invalidator = Invalidator.of(settings, shared)

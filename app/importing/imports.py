@@ -13,6 +13,7 @@ from app.database import Database, as_domain_error
 from app.importing.batches import AfterCommit, BatchWriter, RowVerdict, Verdict
 from app.importing.records import Row, RowSource
 from app.importing.shelves import Shelves
+from app.models.book import Book
 from app.models.search_term import SearchTerm
 
 BATCH_ROWS: Final = 500
@@ -83,6 +84,18 @@ async def import_rows(
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def has_books() -> bool:
+    """Whether the shop has a book, be it an archived one.
+
+    Raises:
+        DependencyUnavailable, DeadlineExceeded, Overloaded: the database doesn't say.
+    """
+    try:
+        return await Book.find_one() is not None
+    except PyMongoError as error:
+        raise as_domain_error(error) from error
 
 
 async def finish_import(tally: Tally) -> None:

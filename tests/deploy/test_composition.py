@@ -75,6 +75,10 @@ def test_only_haproxy_and_the_mail_page_are_published_and_only_on_loopback(name:
     assert all(port.startswith(("127.0.0.1:", "${BOOKSTORE_BIND:-127.0.0.1}:")) for port in published)
 
 
+def test_only_an_empty_shop_gets_the_starter_books() -> None:
+    assert SERVICES["starter-books"]["command"] == ["python", "-m", "app.importing", "--starter", "--if-empty"]
+
+
 def test_what_one_waits_for_exists_and_ends_as_expected() -> None:
     for service in SERVICES.values():
         for name, wait in service.get("depends_on", {}).items():

@@ -1,5 +1,6 @@
 """The command line says in its exit code and in a sentence what became of the import."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -12,6 +13,7 @@ from typer.testing import CliRunner
 
 from app.importing.cli import import_books
 from app.lifespan import Resources
+from app.models.book import Book
 from app.settings import Settings
 from tests.importing.files import goodbooks, goodbooks_line, write
 
@@ -70,6 +72,20 @@ def test_a_good_import_ends_with_exit_code_0_and_so_does_its_repetition(
     assert run(settings, path)[0] == 0
 
 
+async def test_an_empty_shop_gets_the_starter_books_and_its_staffs_edits_stay(
+    shop: Resources, settings: Settings
+) -> None:
+    assert (await asyncio.to_thread(run, settings, "--starter", "--if-empty"))[0] == 0
+    assert await Book.find_all().count() == 323
+    await Book.find_one({"source": "starter:emma"}).update({"$set": {"title": "Ours"}})
+
+    code, output, _ = await asyncio.to_thread(run, settings, "--starter", "--if-empty")
+
+    assert (code, output) == (0, "The shop has books already; nothing was imported.\n")
+    assert await Book.find_all().count() == 323
+    assert await Book.find_one({"source": "starter:emma", "title": "Ours"}) is not None
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -79,6 +95,7 @@ def test_a_good_import_ends_with_exit_code_0_and_so_does_its_repetition(
             "Name one thing to import: a file, --starter, or --synthetic and a number.",
         ),
         (("--starter", "--format", "csv"), "--format goes with a file."),
+        (("--synthetic", "5", "--if-empty"), "--if-empty goes with --starter."),
         (("missing.csv",), "There is no file missing.csv."),
         (("missing.csv", "--format", "xml"), "Invalid value for '--format'"),
         (("--synthetic", "0"), "Invalid value for '--synthetic'"),
