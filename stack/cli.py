@@ -9,13 +9,14 @@ from typing import Annotated
 import typer
 
 from bench.cli import bench
+from stack.advisories import UNKNOWN
 from stack.audit.commands import audit
 from stack.checks import run_checks
 from stack.demo.commands import demo
 from stack.display import console, errors, show_mail, status_table
 from stack.down import take_down
 from stack.environment import inherited_environment
-from stack.errors import StackError
+from stack.errors import NoVerdictError, StackError
 from stack.faults import Fault
 from stack.logs import follow, last_lines
 from stack.mailbox import mails_in
@@ -66,12 +67,12 @@ cli.add_typer(bench)
 
 
 def main() -> None:
-    """Run one command; what went wrong is one sentence and exit code 1."""
+    """Run one command; what went wrong is one sentence and exit code 1, or UNKNOWN where it kept us from judging."""
     try:
         cli(prog_name="./bookstore")
     except StackError as error:
         errors.print(f"bookstore: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(1)
+        sys.exit(UNKNOWN if isinstance(error, NoVerdictError) else 1)
     except OSError as error:
         errors.print(
             f"bookstore: the system refused: {error}", style="red", markup=False, highlight=False, soft_wrap=True

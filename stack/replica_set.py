@@ -17,6 +17,7 @@ from pymongo.errors import AutoReconnect, OperationFailure, PyMongoError
 from stack.errors import StackError
 from stack.profile import REPOSITORY
 from stack.secrets import Secrets
+from stack.unanswered import answers_wanted
 
 SETTINGS_FILE = REPOSITORY / "mongo" / "replica-set.json"
 
@@ -74,10 +75,11 @@ class ReplicaSet:
         """When the present primary could take writes; None where it never needed an election since its start.
 
         Raises:
-            StackError: there is no primary.
+            StackError: there is no primary, or it doesn't say.
         """
-        async with self.client_of(await self.primary_port(), as_root=True) as client:
-            metrics = (await client.admin.command("replSetGetStatus")).get("electionCandidateMetrics", {})
+        with answers_wanted("the primary doesn't say when it was elected"):
+            async with self.client_of(await self.primary_port(), as_root=True) as client:
+                metrics = (await client.admin.command("replSetGetStatus")).get("electionCandidateMetrics", {})
         moment: datetime | None = metrics.get("newTermStartDate")
         return moment
 

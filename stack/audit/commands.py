@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from stack.errors import judging
 from stack.profile import default_profile
 from stack.running import Stack
 
@@ -18,6 +19,8 @@ def audit(
 ) -> None:
     """Prove that stock, orders, money and letters agree; exit code 1 where something doesn't, and it is named.
 
+    Where the databases or the gateway can't be read, there is no verdict: exit code 75.
+
     Reads the databases at one moment, the gateway's own ledger, and the mails that were kept. Harmless under load.
 
     ./bookstore audit
@@ -26,7 +29,8 @@ def audit(
     from stack.audit.auditing import audit as audited  # noqa: PLC0415  loads the database driver, for this alone
     from stack.audit.display import show  # noqa: PLC0415
 
-    verdict = asyncio.run(audited(Stack.running_in(default_profile().folder), patience=patience))
+    with judging():
+        verdict = asyncio.run(audited(Stack.running_in(default_profile().folder), patience=patience))
     if as_json:
         print(json.dumps(verdict.as_json(), indent=2))
     else:

@@ -14,7 +14,9 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 
 from app import clock
+from stack.errors import StackError
 from stack.running import Stack
+from stack.unanswered import answers_wanted
 
 Row = dict[str, Any]
 
@@ -55,14 +57,24 @@ async def gather(stack: Stack) -> Evidence:
     """Read it all; the databases at one moment of theirs, so that work under way is seen whole or not at all.
 
     The gateway comes after them: what it took in between is no contradiction, and settled when looked at again.
+
+    Raises:
+        StackError: the databases or the gateway can't be read.
     """
     evidence = Evidence()
-    async with AsyncMongoClient[Row](stack.environment["BOOKSTORE_MONGO_URL"], tz_aware=True) as client:
-        database = client[stack.environment["BOOKSTORE_MONGO_DATABASE"]]
-        async with client.start_session(snapshot=True) as session:
-            await _read_databases(evidence, database, session)
+    url = stack.environment["BOOKSTORE_MONGO_URL"]
+    with answers_wanted("the audit can't read the databases"):
+        async with AsyncMongoClient[Row](url, tz_aware=True, serverSelectionTimeoutMS=5000) as client:
+            database = client[stack.environment["BOOKSTORE_MONGO_DATABASE"]]
+            async with client.start_session(snapshot=True) as session:
+                await _read_databases(evidence, database, session)
     evidence.read_at = clock.now()
-    evidence.charges = await _charges(stack)
+    try:
+        evidence.charges = await _charges(stack)
+    except stripe.StripeError as error:
+        raise StackError(
+            f"the audit can't read the payment gateway's ledger; see ./bookstore status, and run it again ({error})"
+        ) from error
     evidence.letters = _letters(stack.profile.mails)
     return evidence
 
@@ -112,13 +124,15 @@ async def _charges(stack: Stack) -> list[Charge]:
 async def _ledger(stack: Stack) -> AsyncIterator[stripe.StripeClient]:
     http = stripe.AIOHTTPClient(timeout=60)
     base = stack.environment.get("BOOKSTORE_STRIPE_API_BASE")
-    yield stripe.StripeClient(
-        stack.environment["STRIPE_API_KEY"],
-        base_addresses={"api": base} if base else None,
-        http_client=http,
-        max_network_retries=5,
-    )
-    await http.close_async()  # type: ignore[no-untyped-call]  # the library leaves it out
+    try:
+        yield stripe.StripeClient(
+            stack.environment["STRIPE_API_KEY"],
+            base_addresses={"api": base} if base else None,
+            http_client=http,
+            max_network_retries=5,
+        )
+    finally:
+        await http.close_async()  # type: ignore[no-untyped-call]  # the library leaves it out
 
 
 def _letters(folder: Path) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from stack.demo.scenario import Blow, Plan
+from stack.errors import judging
 
 demo = typer.Typer(name="demo", no_args_is_help=True, help="Break something under load, and watch what clients notice.")
 
@@ -32,7 +33,9 @@ def failover(  # noqa: PLR0917  Typer's shape
     from stack.demo.failover import show_failover  # noqa: PLC0415  loads the database driver and the app's token code
 
     plan = Plan(blow=fault, seconds=seconds, rate=rate)
-    if not show_failover(plan, json_file=json_file, html_file=html_file, png_file=png_file):
+    with judging():
+        holds = show_failover(plan, json_file=json_file, html_file=html_file, png_file=png_file)
+    if not holds:
         raise typer.Exit(1)
 
 
@@ -50,5 +53,7 @@ def checkout_failover(
     """
     from stack.demo.checkout import show_checkout  # noqa: PLC0415  as above
 
-    if not show_checkout(Plan(blow=fault, seconds=seconds, rate=rate), json_file=json_file):
+    with judging():
+        holds = show_checkout(Plan(blow=fault, seconds=seconds, rate=rate), json_file=json_file)
+    if not holds:
         raise typer.Exit(1)

@@ -16,6 +16,7 @@ from stack.errors import StackError
 from stack.load.shop import FIRST_PRICE, Shop
 from stack.profile import Profile
 from stack.secrets import load_secrets
+from stack.unanswered import answers_wanted
 
 _CATCH_UP_SECONDS = 90.0
 
@@ -60,7 +61,8 @@ async def audit(profile: Profile, shop: Shop) -> Audit:
     nodes = {f"mongo-{number}": _open(profile, port) for number, port in enumerate(profile.ports.mongo, 1)}
     try:
         await _caught_up(nodes)
-        verdicts = [await _audit_node(name, _local_copy(client), shop) for name, client in nodes.items()]
+        with answers_wanted("what became of the run's writes can't be looked up"):
+            verdicts = [await _audit_node(name, _local_copy(client), shop) for name, client in nodes.items()]
     finally:
         for client in nodes.values():
             await client.close()
@@ -70,8 +72,17 @@ async def audit(profile: Profile, shop: Shop) -> Audit:
 
 
 async def forget(profile: Profile, shop: Shop) -> None:
-    """Take the run's books out of the shop again."""
-    async with AsyncMongoClient[dict[str, Any]](_url(profile)) as client:
+    """Take the run's books out of the shop again.
+
+    Raises:
+        StackError: the databases don't let us.
+    """
+    with answers_wanted("the run's books can't be taken out of the shop"):
+        await _forget(profile, shop)
+
+
+async def _forget(profile: Profile, shop: Shop) -> None:
+    async with _open(profile) as client:
         database = client["bookstore"]
         authors = [f"{what} {shop.mark}" for what in ("Titles", "Prices", "Stocks")]
         ids = [row["_id"] async for row in database.books.find({"authors": {"$in": authors}}, {"_id": 1})]
@@ -81,14 +92,14 @@ async def forget(profile: Profile, shop: Shop) -> None:
         await database.search_terms.delete_many({"_id": shop.mark})
 
 
-def _url(profile: Profile, port: int | None = None) -> str:
+def _url(profile: Profile, port: int | None) -> str:
     password = load_secrets(profile.folder.parent).mongo_app_password
     hosts = ",".join(f"127.0.0.1:{each}" for each in ([port] if port else profile.ports.mongo))
     how = "directConnection=true" if port else "replicaSet=bookstore"
     return f"mongodb://bookstore_app:{password}@{hosts}/?authSource=admin&{how}"
 
 
-def _open(profile: Profile, port: int) -> Node:
+def _open(profile: Profile, port: int | None = None) -> Node:
     return AsyncMongoClient(_url(profile, port), serverSelectionTimeoutMS=5000)
 
 

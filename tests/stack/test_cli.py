@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from stack.advisories import UNKNOWN
 from stack.leftovers import left_processes
 from stack.profile import REPOSITORY, Profile
 from stack.running import running_stack
@@ -119,6 +120,29 @@ def test_faults_and_logs_speak_of_processes_by_name(profile: Profile) -> None:
     assert log.stdout.count("Ready to accept connections") == 2
     assert unknown.returncode == 1
     assert unknown.stderr.startswith("bookstore: there is no log of '../secrets'; there are: redis-broker, redis-cache")
+
+
+def test_an_audit_without_databases_is_no_verdict(profile: Profile) -> None:
+    # given a system without any
+    with running_stack(profile):
+        # when
+        answer = bookstore("audit")
+
+    # then
+    assert answer.returncode == UNKNOWN
+    assert answer.stderr.startswith(
+        "bookstore: the audit can't read the databases; once ./bookstore status shows a primary, run it again ("
+    )
+    assert len(answer.stderr.splitlines()) == 1
+
+
+def test_an_audit_of_nothing_is_no_verdict(state: Path) -> None:
+    # when
+    answer = bookstore("audit")
+
+    # then
+    assert answer.returncode == UNKNOWN
+    assert answer.stderr == "bookstore: nothing is running here; start it with: ./bookstore up\n"
 
 
 def test_ctrl_c_stops_everything(profile: Profile) -> None:
