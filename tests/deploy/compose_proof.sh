@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Starts the composed system on a Docker engine and proves it: every container healthy, books answered through HAProxy,
-# writes acknowledged again after the primary's container is killed, and none of those that were acknowledged lost.
+# writes acknowledged again after the primary's container is killed, and none of those that were acknowledged lost; then
+# deploys while clients ask, and none of them may fail.
 #
 #   tests/deploy/compose_proof.sh          needs docker with its compose plugin (or docker-compose), curl, openssl and python3
 #
@@ -125,3 +126,21 @@ say "first write acknowledged $gap ms after the kill; $done acknowledged, all of
 docker start "$(container "$primary")" >/dev/null
 wait_until_well 90
 say "$primary is back, every container is healthy"
+
+# POST, so that HAProxy may not try twice for it.
+ask_on() {
+  while [ -e "$folder/asking" ]; do
+    curl -s -m 15 -o /dev/null -w '%{http_code}\n' -H 'Content-Type: application/json' -d "{\"ids\": [\"$book\"]}" "$url/api/v1/books/batch-get" || true
+    sleep 0.05
+  done >>"$folder/answers"
+}
+touch "$folder/asking"
+ask_on & asking=$!
+was=$(container api-1)
+docker/deploy.sh || fail "the deployment"
+rm "$folder/asking"
+wait $asking
+[ "$(container api-1)" != "$was" ] || fail "api-1 is still the old one"
+failed=$(grep -vc '^200$' "$folder/answers" || true)
+[ "$failed" = 0 ] || fail "$failed of $(wc -l <"$folder/answers") requests failed: $(sort "$folder/answers" | uniq -c | tr '\n' ';')"
+say "deployed anew; none of $(wc -l <"$folder/answers") requests failed"

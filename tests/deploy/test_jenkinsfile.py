@@ -38,11 +38,18 @@ def test_a_person_decides_on_the_deployment_of_main(pipeline: Block) -> None:
     assert [(child.name, child.argument) for child in when.children] == [("beforeInput", ""), ("branch", "main")]
 
 
+def test_a_deployment_is_never_cut_short_by_a_newer_push(pipeline: Block) -> None:
+    # given
+    [limit] = pipeline.every("disableConcurrentBuilds")
+    # then
+    assert limit.text == "disableConcurrentBuilds()"
+
+
 def test_scripts_that_it_runs_exist(pipeline: Block) -> None:
     # given
     commands = " ".join(block.argument for block in pipeline.every("sh"))
     # then
-    for name in ("bookstore", "tests/deploy/compose_proof.sh"):
+    for name in ("bookstore", "tests/deploy/compose_proof.sh", "docker/deploy.sh"):
         assert name in commands
         assert (Path(__file__).parents[2] / name).exists()
 
