@@ -50,6 +50,8 @@ class Evidence:
     confirmations: list[Row] = field(default_factory=list)
     answered_orders: dict[str, int] = field(default_factory=dict)
     charges: list[Charge] = field(default_factory=list)
+    payable: set[str] = field(default_factory=set)
+    """Intents that the gateway would still take money for."""
     letters: list[str] = field(default_factory=list)
 
 
@@ -70,7 +72,7 @@ async def gather(stack: Stack) -> Evidence:
                 await _read_databases(evidence, database, session)
     evidence.read_at = clock.now()
     try:
-        evidence.charges = await _charges(stack)
+        await _read_ledger(evidence, stack)
     except stripe.StripeError as error:
         raise StackError(
             f"the audit can't read the payment gateway's ledger; see ./bookstore status, and run it again ({error})"
@@ -104,20 +106,21 @@ async def _read_databases(evidence: Evidence, database: AsyncDatabase[Row], sess
         evidence.answered_orders[order] = evidence.answered_orders.get(order, 0) + 1
 
 
-async def _charges(stack: Stack) -> list[Charge]:
+async def _read_ledger(evidence: Evidence, stack: Stack) -> None:
+    found: dict[str, Charge] = {}
     async with _ledger(stack) as client:
         intents = await client.v1.payment_intents.list_async({"limit": _PAGE})
-        found = {
-            intent.id: Charge(intent.id, intent.metadata["payment_id"], intent.amount_received)
-            async for intent in intents.auto_paging_iter()
-            if intent.status == "succeeded" and "payment_id" in (intent.metadata or {})
-        }
+        async for intent in intents.auto_paging_iter():
+            if intent.status == "succeeded" and "payment_id" in (intent.metadata or {}):
+                found[intent.id] = Charge(intent.id, intent.metadata["payment_id"], intent.amount_received)
+            elif intent.status.startswith("requires_"):
+                evidence.payable.add(intent.id)
         refunds = await client.v1.refunds.list_async({"limit": _PAGE})
         async for refund in refunds.auto_paging_iter():
             intent_id = refund.payment_intent if isinstance(refund.payment_intent, str) else None
             if intent_id in found and refund.status not in {"failed", "canceled"}:
                 found[intent_id].refunded += refund.amount
-    return list(found.values())
+    evidence.charges = list(found.values())
 
 
 @asynccontextmanager

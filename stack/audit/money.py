@@ -107,6 +107,8 @@ def _gateway(evidence: Evidence) -> Iterator[Finding]:
             yield _finding(payment_id, "taken", f"the gateway took {taken}, recorded is {payment['captured']}")
         if back != payment["refunded"]:
             yield _finding(payment_id, "given back", f"the gateway gave {back}, recorded is {payment['refunded']}")
+        if payment["status"] == "cancelled" and payment["intent_id"] in evidence.payable:
+            yield _finding(payment_id, "payable", f"it is called off, and {payment['intent_id']} can still be paid")
 
 
 def _finding(subject: str, fault: str, says: str) -> Finding:

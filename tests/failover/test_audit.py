@@ -247,6 +247,28 @@ async def test_charges_that_nobody_recorded_are_named(world: World) -> None:
     } <= names(verdict)
 
 
+async def test_a_payment_that_is_called_off_here_and_not_at_the_gateway_is_named(world: World) -> None:
+    # given
+    key = {"Authorization": f"Bearer {world.system.environment['STRIPE_API_KEY']}"}
+    base = world.system.environment["BOOKSTORE_STRIPE_API_BASE"]
+    paid = await world.database.payments.find_one({"_id": world.payment})
+    assert paid is not None
+    async with httpx.AsyncClient(base_url=base, trust_env=False, headers=key, timeout=60) as ledger:
+        open_intent = (await ledger.post("/v1/payment_intents", data={"amount": 777, "currency": "usd"})).json()["id"]
+        called_off = {"_id": "pay_called_off", "status": "cancelled", "intent_id": open_intent}
+
+        # when
+        await world.database.payments.insert_one(paid | called_off)
+        try:
+            verdict = await audit(world.system, patience=0)
+        finally:
+            await world.database.payments.delete_one({"_id": "pay_called_off"})
+            await ledger.post(f"/v1/payment_intents/{open_intent}/cancel")
+
+    # then
+    assert ("MONEY", "pay_called_off", "payable") in names(verdict)
+
+
 async def test_a_refund_that_fails_after_it_was_given_is_heard_of_and_leaves_nothing_to_find(world: World) -> None:
     """By webhook, relay and worker: nobody asks."""
     # given
