@@ -20,6 +20,8 @@ _PAUSE = 0.1
 async def restart_replica(child: Child, *, profile: Profile, seconds: float) -> None:
     """Drain, stop, start, and wait until HAProxy gives it traffic again; twice is twice a restart.
 
+    The caller lets one at a time do so, or each might count on the other.
+
     Raises:
         StackError: HAProxy doesn't answer, sees no other replica up, or doesn't see this one drain (it serves on then),
             or come back.
@@ -30,16 +32,26 @@ async def restart_replica(child: Child, *, profile: Profile, seconds: float) -> 
     if others and not await balancer.any_up(others):
         raise StackError(f"{server} is the only replica that HAProxy sees up; see ./bookstore status")
     child.send(signal.SIGUSR1)
-    if not await _until(lambda: balancer.is_drained(server), seconds=_DRAIN_SECONDS):
+    try:
+        await _drain(server, balancer, others)
+    except StackError:
         child.send(signal.SIGUSR2)
-        raise StackError(
-            f"{server} still gets requests after {_DRAIN_SECONDS:.0f} s, and serves on; see ./bookstore logs {server}"
-        )
+        raise
     await child.stop()
     await child.start()
     await child.wait_ready(seconds=seconds)
     if not await _until(lambda: balancer.is_up(server), seconds=seconds):
         raise StackError(f"HAProxy doesn't see {server} up again; see ./bookstore logs haproxy")
+
+
+async def _drain(server: str, balancer: "Balancer", others: Collection[str]) -> None:
+    if not await _until(lambda: balancer.is_drained(server), seconds=_DRAIN_SECONDS):
+        raise StackError(
+            f"{server} still gets requests after {_DRAIN_SECONDS:.0f} s, and serves on; see ./bookstore logs {server}"
+        )
+    # The others may have gone meanwhile.
+    if others and not await balancer.any_up(others):
+        raise StackError(f"HAProxy sees no other replica up than {server}, which serves on; see ./bookstore status")
 
 
 class Balancer:

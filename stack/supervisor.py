@@ -40,6 +40,7 @@ class Supervisor:
         self._report = report
         self._children = {spec.name: Child(spec, on_change=self._child_changed) for spec in specs}
         self._faults = FaultDesk(self._children)
+        self._roll = asyncio.Lock()
         self._roles: RoleWatch | None = None
         self._state = "starting"
         self._stop_asked = asyncio.Event()
@@ -177,7 +178,7 @@ class Supervisor:
                 return {"name": hit}
             case {"do": "roll", "name": str(name)}:
                 child = self._children[name]
-                async with child.turn:
+                async with self._roll, child.turn:
                     await restart_replica(child, profile=self._profile, seconds=READY_SECONDS)
                 return {"name": name}
         raise StackError(f"the supervisor doesn't understand {question!r}; is it of another version? Run down, then up")

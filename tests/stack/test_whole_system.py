@@ -3,6 +3,7 @@ import dataclasses
 import ssl
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -88,8 +89,9 @@ async def test_a_certificate_makes_it_speak_tls(system: Stack, certificate: Path
     assert answer.headers["strict-transport-security"].startswith("max-age=")
 
 
-async def test_rolling_restart_fails_no_request(system: Stack) -> None:
-    # given clients that ask all the time; POST, so that the balancer may not try twice for them
+@asynccontextmanager
+async def clients_who_ask(system: Stack) -> AsyncIterator[Counter[int | str]]:
+    """Ask all the time, and count the answers; POST, so that the balancer may not try twice for them."""
     outcomes: Counter[int | str] = Counter()
     done = asyncio.Event()
 
@@ -103,18 +105,43 @@ async def test_rolling_restart_fails_no_request(system: Stack) -> None:
 
     async with httpx.AsyncClient(base_url=system.url, timeout=30) as client:
         clients = [asyncio.create_task(keep_asking(client)) for _ in range(8)]
-        before = {name: row["pid"] for name, row in rows(system).items() if row["kind"] == "api"}
+        try:
+            yield outcomes
+        finally:
+            done.set()
+            await asyncio.gather(*clients)
 
-        # when
+
+async def test_rolling_restart_fails_no_request(system: Stack) -> None:
+    # given
+    before = {name: row["pid"] for name, row in rows(system).items() if row["kind"] == "api"}
+
+    # when
+    async with clients_who_ask(system) as outcomes:
         for replica in before:
             await asyncio.to_thread(system.restart_gently, replica)
-        done.set()
-        await asyncio.gather(*clients)
 
     # then
     after = {name: row["pid"] for name, row in rows(system).items() if row["kind"] == "api"}
     assert set(outcomes) == {200}, outcomes
     assert all(after[name] not in {None, pid} for name, pid in before.items())
+
+
+async def test_two_restarts_at_once_take_turns(system: Stack) -> None:
+    # given
+    before = {name: rows(system)[name]["pid"] for name in ("api-1", "api-2")}
+    await asyncio.to_thread(system.fault, "kill", "api-3")
+
+    # when
+    try:
+        async with clients_who_ask(system) as outcomes:
+            await asyncio.gather(*(asyncio.to_thread(system.restart_gently, name) for name in before))
+    finally:
+        await asyncio.to_thread(system.fault, "restart", "api-3")
+
+    # then
+    assert set(outcomes) == {200}, outcomes
+    assert all(rows(system)[name]["pid"] not in {None, pid} for name, pid in before.items())
 
 
 async def test_primary_is_replaced_and_comes_back_by_the_same_word(system: Stack) -> None:
