@@ -15,6 +15,7 @@ import sys
 from typing import TextIO
 
 from stack.control import Message
+from stack.drafts import write_whole
 from stack.errors import StackError
 from stack.leftovers import end_leftovers
 from stack.preflight import check_before_start
@@ -61,7 +62,7 @@ async def serve(profile: Profile, *, leash: bool) -> None:
     keyfile.touch(mode=0o600)
     keyfile.write_text(secrets.mongo_keyfile, encoding="ascii")
     keyfile.chmod(0o400)
-    (profile.run / "profile.json").write_text(profile.to_json(), encoding="utf-8")
+    write_whole(profile.run / "profile.json", profile.to_json())
     specs = process_specs(profile, secrets)
     report({"event": "progress", "text": "Checking programs, disk and ports"})
     await asyncio.to_thread(check_before_start, profile, specs)

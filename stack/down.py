@@ -12,7 +12,7 @@ from stack.running import Stack
 def take_down(folder: Path, *, wipe: bool) -> None:
     """Stop what runs in the folder; nothing running is fine, too."""
     try:
-        Stack.running_in(folder).stop()
+        Stack.somewhere_in(folder).stop()
         console.print("Stopped.")
     except NotRunningError:
         left = end_leftovers(folder)

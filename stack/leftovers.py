@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from stack.drafts import write_whole
 from stack.environment import MARK
 
 _WAIT_SECONDS = 10.0
@@ -20,10 +21,7 @@ _WAIT_SECONDS = 10.0
 
 def note_processes(folder: Path, pids: Iterable[int]) -> None:
     """Write down which processes run now."""
-    note = _note(folder)
-    draft = note.with_suffix(".draft")
-    draft.write_text(json.dumps({pid: _start_time(pid) for pid in pids}), encoding="utf-8")
-    draft.replace(note)
+    write_whole(_note(folder), json.dumps({pid: _start_time(pid) for pid in pids}))
 
 
 def left_processes(folder: Path) -> list[int]:

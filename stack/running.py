@@ -11,7 +11,7 @@ from typing import Self
 
 from stack.control import Message, ask
 from stack.environment import app_environment, inherited_environment
-from stack.errors import NotRunningError, StackError
+from stack.errors import StackError
 from stack.faults import Fault
 from stack.profile import SUPERVISOR_LOG, Profile
 from stack.secrets import load_secrets
@@ -34,13 +34,22 @@ class Stack:
 
         Raises:
             NotRunningError: none does.
+            StackError: it doesn't say, in words that we understand, what it is.
         """
-        file = folder / "run" / "profile.json"
-        if not file.exists():
-            raise NotRunningError("nothing is running here; start it with: ./bookstore up")
-        stack = cls(Profile.from_json(file.read_text(encoding="utf-8")))
-        stack.status()
-        return stack
+        stop_gap = cls.somewhere_in(folder)
+        stop_gap.status()
+        try:
+            return cls(Profile.from_json((stop_gap.profile.run / "profile.json").read_text(encoding="utf-8")))
+        except (ValueError, TypeError, KeyError, OSError) as error:
+            raise StackError(
+                f"what runs here was started by another version, or its disk was full: run/profile.json can't be read "
+                f"({error!r}); run ./bookstore down, then ./bookstore up"
+            ) from error
+
+    @classmethod
+    def somewhere_in(cls, folder: Path) -> Self:
+        """Whatever may run in this folder, which alone says where a supervisor listens: enough to ask or stop it."""
+        return cls(Profile(name=folder.name, folder=folder))
 
     @property
     def url(self) -> str:

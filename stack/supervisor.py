@@ -9,6 +9,7 @@ from typing import Any
 
 from stack.child import Child, State, last_words
 from stack.control import ControlServer, Message
+from stack.drafts import write_whole
 from stack.environment import MARK, REPLICA_SET, app_environment, inherited_environment
 from stack.errors import StackError
 from stack.faults import Fault, FaultDesk
@@ -220,9 +221,7 @@ class Supervisor:
         if status == self._written:
             return
         self._written = status
-        draft = self._profile.status_file.with_suffix(".draft")
-        draft.write_text(json.dumps(status, indent=2) + "\n", encoding="utf-8")
-        draft.replace(self._profile.status_file)
+        write_whole(self._profile.status_file, json.dumps(status, indent=2) + "\n")
 
     async def _keep_logs_short(self) -> None:
         while True:

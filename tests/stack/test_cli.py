@@ -13,6 +13,7 @@ from stack.leftovers import left_processes
 from stack.profile import REPOSITORY, Profile
 from stack.running import running_stack
 from tests.factories.certificates import self_signed
+from tests.stack.command import bookstore
 
 # What `up` does, with a smaller system than the whole.
 UP = """
@@ -24,17 +25,6 @@ smaller = Profile.from_json(sys.argv.pop(1))
 stack.cli.default_profile = lambda **_: smaller
 stack.cli.main()
 """
-
-
-def bookstore(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "stack", *arguments],
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "COLUMNS": "200", **environment},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
 
 
 def test_help_teaches_by_examples() -> None:
