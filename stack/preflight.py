@@ -93,7 +93,13 @@ def _check_haproxy(spec: ProcessSpec) -> None:
 
 def _check_ports(profile: Profile, names: set[str]) -> None:
     for name, port in profile.ports.listeners().items():
-        if name.split("'")[0] in names and _is_taken(port):
+        if name.split("'")[0] not in names:
+            continue
+        try:
+            is_taken = _is_taken(port)
+        except PermissionError as error:
+            raise StackError(f"port {port}, which {name} needs, is root's; choose one from 1024 on") from error
+        if is_taken:
             raise StackError(
                 f"port {port}, which {name} needs, is taken by {_holder(port)}; {_way_out(profile, name, port)}"
             )

@@ -15,6 +15,8 @@ from stack.running import running_stack
 from tests.factories.certificates import self_signed
 from tests.stack.command import bookstore
 
+LOW_PORT = 80
+
 # What `up` does, with a smaller system than the whole.
 UP = """
 import sys
@@ -256,6 +258,29 @@ def test_a_port_for_tls_is_one_of_its_own(state: Path, port: str, said: str) -> 
     # then
     assert answer.returncode == 1
     assert answer.stderr == f"bookstore: BOOKSTORE_TLS_PORT {said}\n"
+
+
+@pytest.mark.skipif(
+    int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text()) <= LOW_PORT,
+    reason="anybody may take it here",
+)
+def test_a_port_that_only_root_may_take_is_refused(state: Path) -> None:
+    # given somebody who isn't root as far as ports are concerned
+    nobody = ["setpriv", "--bounding-set", "-net_bind_service", "--"] if os.getuid() == 0 else []
+
+    # when
+    answer = subprocess.run(
+        [*nobody, sys.executable, "-m", "stack", "up", "--detach", "--port", str(LOW_PORT)],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    # then
+    assert answer.returncode == 1
+    assert answer.stderr == f"bookstore: port {LOW_PORT}, which haproxy needs, is root's; choose one from 1024 on\n"
 
 
 def test_a_port_of_its_own_is_refused(state: Path) -> None:
