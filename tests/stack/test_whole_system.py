@@ -89,6 +89,21 @@ async def test_a_certificate_makes_it_speak_tls(system: Stack, certificate: Path
     assert answer.headers["strict-transport-security"].startswith("max-age=")
 
 
+async def test_a_renewed_certificate_is_served_after_a_restart(system: Stack, certificate: Path) -> None:
+    # given
+    self_signed(certificate)
+    context = ssl.create_default_context(cafile=str(certificate))
+    async with httpx.AsyncClient(base_url=system.profile.tls_url or "", verify=context, timeout=30) as client:
+        with pytest.raises(httpx.ConnectError, match="certificate verify failed"):
+            await client.get("/api/v1/books")
+
+        # when
+        await asyncio.to_thread(system.fault, "restart", "haproxy")
+
+        # then
+        assert (await client.get("/api/v1/books")).status_code == 200
+
+
 @asynccontextmanager
 async def clients_who_ask(system: Stack) -> AsyncIterator[Counter[int | str]]:
     """Ask all the time, and count the answers; POST, so that the balancer may not try twice for them."""
