@@ -90,7 +90,7 @@ async def _hear_all(till: Till, events: Sequence[GatewayEvent], *, until: float)
         if first and clock.monotonic() > until:
             return settled, False
         some = events[first : first + _BATCH]
-        news = await _news(some)
+        news = await _news(till, some)
         for few in range(0, len(news), _AT_ONCE):
             hearing = (_hear(till, *one) for one in news[few : few + _AT_ONCE])
             through = _all_heard(await asyncio.gather(*hearing, return_exceptions=True)) and through
@@ -100,10 +100,12 @@ async def _hear_all(till: Till, events: Sequence[GatewayEvent], *, until: float)
     return settled, through
 
 
-async def _news(events: Sequence[GatewayEvent]) -> list[tuple[str, GatewayEvent]]:
+async def _news(till: Till, events: Sequence[GatewayEvent]) -> list[tuple[str, GatewayEvent]]:
     """Return the events about payments of ours that didn't come as webhooks, with the payments' ids."""
     known = await WebhookEvent.among([event.id for event in events])
-    payments = await Payment.ids_of_intents([event.intent_id for event in events if event.intent_id])
+    intents = [event.intent_id for event in events if event.intent_id]
+    # An event that is taken for somebody else's is never looked at again.
+    payments = await till.writer.database.fresh(lambda: Payment.ids_of_intents(intents))
     return [
         (payments[event.intent_id], event)
         for event in events
