@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Puts this checkout into production without a failed request: builds, runs the jobs, then replaces replica by replica.
+# Puts this checkout into production while the shop serves: builds, runs the jobs, then replaces replica by replica.
 #
 #   docker/deploy.sh          needs docker with its compose plugin (or docker-compose), curl, flock and awk
 #
