@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from bench.full_load import REPLICAS, roll_at_full_load
 from bench.machine import this_machine
 from bench.report import Bar, Cell, Report
 from bench.rounds import progress_over
@@ -81,7 +82,7 @@ def faults(*, rounds: int, rate: float, command: str) -> Report:
     """Start a system, break it in every way, and return the report; each primary's fault is repeated for each round."""
     machine = this_machine()
     found = _Findings()
-    with running_stack(throwaway_profile("bench-faults")) as stack, progress_over(3 * rounds + 10) as advance:
+    with running_stack(throwaway_profile("bench-faults")) as stack, progress_over(3 * rounds + 11) as advance:
         for blow in (Blow.KILL, Blow.STEPDOWN, Blow.STOP):
             plan = Plan(blow=blow, seconds=_DEMO_SECONDS, rate=rate)
             found.demo(blow, [_fail_over(stack, plan, advance) for _ in range(rounds)])
@@ -119,6 +120,13 @@ def faults(*, rounds: int, rate: float, command: str) -> Report:
         found.bars.append(Bar(f"{title}: failed requests", _failed(run), at_most=0))
         hot = percentile([one.latency for one in run.history.of({Kind.HOT})], 0.99)
         found.bars.append(Bar(f"{title}: cached reads, p99", hot, at_most=_ROLLING_HOT_P99, unit=" s"))
+        title = "12 rolling, full load"
+        advance(title)
+        rolled = roll_at_full_load(stack)
+        found.rows.append([title, rolled.sample.requests, rolled.sample.failed, None, None, rolled.sample.p99_ms])
+        found.bars.append(Bar(f"{title}: replicas restarted meanwhile", rolled.restarted, at_least=REPLICAS))
+        found.bars.append(Bar(f"{title}: requests", rolled.sample.requests, at_least=ROLLING_REQUESTS))
+        found.bars.append(Bar(f"{title}: failed requests", rolled.sample.failed, at_most=0))
     found.bars.insert(0, Bar("writes lost or doubled, reads stale or broken, in all runs", found.broken, at_most=0))
     return Report(
         title=f"Faults under {rate:g} requests a second; the primary's {rounds} times each",
