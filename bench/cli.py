@@ -143,7 +143,7 @@ def faults(
     rate: Annotated[float, typer.Option("--rate", min=1, help="Requests a second.")] = 100,
     json: Json = None,
 ) -> None:
-    """Kill, freeze, flush and restart one part after the other under load; about 12 minutes."""
+    """Kill, freeze, flush and restart one part after the other under load; about 10 minutes."""
     from bench.faults import faults as measure  # noqa: PLC0415  each command loads what it needs
 
     _publish(measure(rounds=rounds, rate=rate, command=_command()), json)
