@@ -147,7 +147,9 @@ async def _ask(till: Till, *, until: float) -> int:
             payment_id = waiting.pop() if waiting else await _take_due()
             if payment_id is None:
                 return
-            settled += _all_heard(await asyncio.gather(settle(till, payment_id), return_exceptions=True))
+            [outcome] = await asyncio.gather(settle(till, payment_id), return_exceptions=True)
+            _all_heard([outcome])
+            settled += isinstance(outcome, Payment)
 
     outcomes = await asyncio.gather(*(work() for _ in range(_AT_ONCE)), return_exceptions=True)
     for error in outcomes:

@@ -1,9 +1,12 @@
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import httpx
 import pytest
 
 from app import clock
+from app.database import Database
 from app.errors import DeadlineExceeded
 from app.lifespan import Resources
 from app.models.gateway_mark import GatewayMark
@@ -79,6 +82,32 @@ async def test_a_payment_that_the_gateway_does_not_know_keeps_no_other_from_bein
     await shop.database.database["payments"].update_one(
         {"_id": unknown.id}, {"$set": {"intent_id": "pi_of_another_account"}}
     )
+
+    # when
+    settled = await reconcile(till)
+
+    # then
+    assert settled == 1
+    assert (await order_now(order)).status == OrderStatus.PAID
+
+
+async def test_right_after_an_election_no_event_is_taken_for_a_strangers(
+    till: Till, staff: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given: the new primary shows only who waits for it what was acknowledged before
+    order, _ = await an_order_paid_in_the_browser(till, staff)
+    caught_up, intact_fresh, intact_read = False, Database.fresh, Payment.ids_of_intents
+
+    async def fresh(database: Database, read: Callable[[], Awaitable[Any]]) -> Any:
+        nonlocal caught_up
+        caught_up = True
+        return await intact_fresh(database, read)
+
+    async def ids_of_intents(intent_ids: Sequence[str]) -> dict[str, str]:
+        return await intact_read(intent_ids) if caught_up else {}
+
+    monkeypatch.setattr(Database, "fresh", fresh)
+    monkeypatch.setattr(Payment, "ids_of_intents", ids_of_intents)
 
     # when
     await reconcile(till)
