@@ -101,35 +101,28 @@ async def test_a_range_that_ends_before_it_begins_is_pointed_at(client: httpx.As
 
 
 @pytest.mark.parametrize(
-    "query",
+    ("query", "pointer"),
     [
-        "orders?created_from=0001-01-01T00:00:00%2B14:00",
-        "orders?created_to=9999-12-31T23:59:59-14:00",
-        "orders?created_to=0000-01-01T00:00:00Z",
-        "orders?created_to=2026-01-01T00:00:00%2B25:00",
+        # Outside of time, once in UTC.
+        ("orders?created_from=0001-01-01T00:00:00%2B14:00", "?created_from"),
+        ("orders?created_to=9999-12-31T23:59:59-14:00", "?created_to"),
+        ("orders?created_to=0000-01-01T00:00:00Z", "?created_to"),
+        ("orders?created_to=2026-01-01T00:00:00%2B25:00", "?created_to"),
+        # Values that there are not.
+        ("orders?payment_status=lost", "?payment_status.0"),
+        ("payments?status=foo", "?status.0"),
+        ("payments?status=paid&status=PAID", "?status.1"),
+        ("payments?status=", "?status.0"),
+        ("books?archived=yes", "?archived"),
+        ("books?archived=1", "?archived"),
     ],
 )
-async def test_moments_outside_of_time_are_refused(staff: httpx.AsyncClient, query: str) -> None:
+async def test_filters_of_the_staff_that_mean_nothing_are_pointed_at(
+    staff: httpx.AsyncClient, query: str, pointer: str
+) -> None:
     problem = assert_problem(await staff.get(f"{API}/admin/{query}"), 422, "validation_error")
 
-    assert [error["pointer"] for error in problem["errors"]] == [f"?{query.partition('?')[2].partition('=')[0]}"]
-
-
-@pytest.mark.parametrize(
-    "query",
-    [
-        "payments?status=foo",
-        "payments?status=paid&status=PAID",
-        "payments?status=",
-        "books?archived=yes",
-        "books?archived=1",
-        "orders?payment_status=lost",
-    ],
-)
-async def test_filters_of_the_staff_take_no_unknown_value(staff: httpx.AsyncClient, query: str) -> None:
-    problem = assert_problem(await staff.get(f"{API}/admin/{query}"), 422, "validation_error")
-
-    assert problem["errors"]
+    assert [error["pointer"] for error in problem["errors"]] == [pointer]
 
 
 @pytest.mark.parametrize(
