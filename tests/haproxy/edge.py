@@ -50,7 +50,8 @@ class Raw:
     closed: bool
 
 
-async def _until(condition: Callable[[], Awaitable[bool]]) -> None:
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until it holds; ten seconds at most."""
     async with asyncio.timeout(10):
         while not await condition():  # another process: there's no event to wait for
             await asyncio.sleep(0.02)
@@ -104,7 +105,7 @@ class Edge:
             env=dict(self.environment), stdout=log, stderr=log,
         )  # fmt: skip
         log.close()
-        await _until(self._answers)
+        await until(self._answers)
         for number in range(1, 4):
             if self.environment[f"HAPROXY_API_{number}"] == NOBODY:
                 await self.until(f"api-{number}", "DOWN")
@@ -119,9 +120,15 @@ class Edge:
     async def stop(self) -> None:
         """Stop it at once."""
         if self._process is not None:
-            self._process.send_signal(signal.SIGTERM)
+            if self._process.returncode is None:
+                self._process.send_signal(signal.SIGTERM)
             await self._process.wait()
             self._process = None
+
+    def finish(self) -> None:
+        """Tell it to take no new connections, and to end when its clients have gone: what a reload says to the old."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGUSR1)
 
     async def reload(self) -> None:
         """Ask the master for a new worker; come back when it has taken over."""
@@ -133,7 +140,7 @@ class Edge:
             # While one hands over to the other, a connection may reach either.
             return not {before, ""} & {await self.info("Pid") for _ in range(10)}
 
-        await _until(replaced)
+        await until(replaced)
 
     async def runtime(self, command: str) -> str:
         """Say a command on the runtime socket and return the whole reply."""
@@ -167,7 +174,7 @@ class Edge:
         async def reached() -> bool:
             return (await self.state_of(server)).startswith(state)
 
-        await _until(reached)
+        await until(reached)
 
     async def raw(self, data: bytes, *, wait: float = 8.0, source: str = "127.0.0.1") -> Raw:
         """Send bytes as they are, and return what comes until the other side closes or the time is over."""
