@@ -14,16 +14,18 @@ from app.money import Currency
 
 
 class Account(StrEnum):
-    """Where money is: with the gateway, for us; or in what customers paid us."""
+    """Where money is: with the gateway, for us; in what customers paid us; or with them, by a way of the shop's own."""
 
     GATEWAY = "gateway"
     SALES = "sales"
+    ELSEWHERE = "elsewhere"
 
 
 class LedgerEntry(Document):
     """One movement, in minor units. A row debits one account and credits the other, so the books always balance.
 
-    What was paid debits `gateway` and credits `sales`; what is given back does the reverse, until it returns.
+    What was paid debits `gateway` and credits `sales`; what is given back does the reverse, until it returns. What the
+    shop gave back without the gateway debits `sales` and credits `elsewhere`.
     """
 
     id: str = Field(default_factory=lambda: new_id(LEDGER_ENTRY))  # type: ignore[assignment]

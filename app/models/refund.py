@@ -38,6 +38,7 @@ class Refund(Document):
     cause: Annotated[str | None, Field(description="Why the shop itself gives it back: once per payment")] = None
     claim: Annotated[str | None, Field(description="The idempotency key it was asked for with")] = None
     gateway_id: str | None = None
+    elsewhere: Annotated[bool, Field(description="Given without the gateway, which is never asked for it")] = False
     attempts: int = 0
     free_at: Annotated[datetime, Field(description="When somebody may ask the gateway for it (again)")]
     created_at: datetime

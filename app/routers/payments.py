@@ -85,7 +85,8 @@ async def refund_payment(
 ) -> Response:
     """Give back what was paid, or a part of it, never more; a refund is `pending` until the gateway has it.
 
-    Without a body all that is left.
+    Without a body all that is left. With `elsewhere` the shop gave it in another way already, and the payment provider
+    isn't asked.
     """
     once = Once[Refund](key, _refunded)
     given = body or RefundInput()

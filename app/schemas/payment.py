@@ -1,8 +1,9 @@
 """Shapes payments and refunds as the API takes and gives them."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from app.ids import OrderId, PaymentId, RefundId, UserId
 from app.money import MAX_AMOUNT, Currency, Money
@@ -96,6 +97,20 @@ class RefundInput(BaseModel):
 
     amount: Annotated[RefundAmount | None, Field(description="All that is left, if not given")] = None
     reason: Annotated[Line, Field(max_length=500)] | None = None
+    elsewhere: Annotated[
+        bool,
+        Field(
+            strict=True,
+            description="The shop gave the money back in another way, such as a transfer: the payment provider isn't"
+            " asked. Needs a `reason`, which says how",
+        ),
+    ] = False
+
+    @model_validator(mode="after")
+    def _says_how(self) -> Self:
+        if self.elsewhere and not self.reason:
+            raise PydanticCustomError("reason_needed", "needs a reason, which says how the money was given back")
+        return self
 
 
 class RefundView(BaseModel):
@@ -115,6 +130,7 @@ class RefundView(BaseModel):
         ),
     ]
     reason: str | None
+    elsewhere: Annotated[bool, Field(description="Whether it was given without the payment provider")]
     created_at: Timestamp
     updated_at: Timestamp
 

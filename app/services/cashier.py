@@ -53,6 +53,7 @@ def refund_view(refund: Refund) -> RefundView:
         amount=Money(amount=refund.amount, currency=refund.currency),
         status=refund.status,
         reason=refund.reason,
+        elsewhere=refund.elsewhere,
         created_at=refund.created_at,
         updated_at=refund.updated_at,
     )
@@ -112,6 +113,8 @@ async def refund(
 ) -> Answer:
     """Promise a refund, and ask the gateway for it; while that is away the refund is `pending`, and given later.
 
+    What staff gave back elsewhere is entered, and the gateway isn't asked.
+
     A refund lasts longer than the answer that is kept under its key: sent again after that, it is found, and told as it
     is then.
 
@@ -131,8 +134,9 @@ async def refund(
             left = {"amount": 0, "currency": payment.currency}
             raise RefundExceedsCaptured("There is nothing left to give back.", refundable=left)
         return await refunding.promise(
-            payment, amount=amount, actor=staff.user_id, attempt=attempt, reason=given.reason, claim=claim.id
-        )
+            payment, amount=amount, actor=staff.user_id, attempt=attempt, reason=given.reason, claim=claim.id,
+            elsewhere=given.elsewhere,
+        )  # fmt: skip
 
     answer = await once.perform(till.writer, work)
     if answer.unfinished is None:
@@ -209,7 +213,8 @@ async def _payment(payment_id: str, attempt: Attempt) -> Payment:
 
 def _the_same(earlier: Refund, payment: Payment, given: RefundInput) -> Refund:
     amount = given.amount.amount if given.amount is not None else earlier.amount
-    if (earlier.payment_id, earlier.amount, earlier.reason) != (payment.id, amount, given.reason):
+    asked = (payment.id, amount, given.reason, given.elsewhere)
+    if (earlier.payment_id, earlier.amount, earlier.reason, earlier.elsewhere) != asked:
         raise IdempotencyKeyReused("This Idempotency-Key was sent with another refund before.")
     return earlier
 

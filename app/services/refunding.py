@@ -36,8 +36,11 @@ async def promise(
     reason: str | None = None,
     claim: str | None = None,
     cause: str | None = None,
+    elsewhere: bool = False,
 ) -> Refund:
     """Promise a refund within the caller's transaction: never more is promised than was taken.
+
+    One that was given `elsewhere` is settled at once.
 
     Raises:
         RefundExceedsCaptured: with what is left as `refundable`.
@@ -59,11 +62,15 @@ async def promise(
         actor=actor,
         claim=claim,
         cause=cause,
+        elsewhere=elsewhere,
         free_at=moment,
         created_at=moment,
         updated_at=moment,
     )
     await refund.promise(attempt.session)
+    if elsewhere:
+        await _succeed(refund, gateway_id=None, attempt=attempt)
+        refund.status = RefundState.SUCCEEDED
     return refund
 
 
@@ -185,20 +192,26 @@ async def _enter(till: Till, refund: Refund, given: GatewayRefund | None) -> Non
 
 async def _settle(refund: Refund, given: GatewayRefund | None, attempt: Attempt) -> None:
     session, moment = attempt.session, clock.now()
-    succeeded = given is not None and given.status is not RefundStatus.FAILED
-    state = RefundState.SUCCEEDED if succeeded else RefundState.FAILED
     gateway_id = given.id if given is not None else None
-    if not await Refund.settle(refund.id, state, gateway_id=gateway_id, at=moment, session=session):
+    if given is not None and given.status is not RefundStatus.FAILED:
+        await _succeed(refund, gateway_id=gateway_id, attempt=attempt)
         return
-    if not succeeded:
-        logger.error("refund refused", extra={"refund": refund.id, "order": refund.order_id})
-        await Payment.disclaim(refund.payment_id, refund.amount, at=moment, session=session)
-        # Who asked for it may be gone by now, or nobody: staff hear of it as of one that fails later.
-        failed = Event("order.refund_failed", refund.order_id, {"order_id": refund.order_id, "amount": refund.amount})
-        await OutboxEvent.add(failed, session=session)
+    if not await Refund.settle(refund.id, RefundState.FAILED, gateway_id=gateway_id, at=moment, session=session):
+        return
+    logger.error("refund refused", extra={"refund": refund.id, "order": refund.order_id})
+    await Payment.disclaim(refund.payment_id, refund.amount, at=moment, session=session)
+    # Who asked for it may be gone by now, or nobody: staff hear of it as of one that fails later.
+    failed = Event("order.refund_failed", refund.order_id, {"order_id": refund.order_id, "amount": refund.amount})
+    await OutboxEvent.add(failed, session=session)
+
+
+async def _succeed(refund: Refund, *, gateway_id: str | None, attempt: Attempt) -> None:
+    session, moment = attempt.session, clock.now()
+    if not await Refund.settle(refund.id, RefundState.SUCCEEDED, gateway_id=gateway_id, at=moment, session=session):
         return
     payment = await Payment.give_back(refund.payment_id, refund.amount, at=moment, session=session)
-    await _moved(refund, source=refund.id, debit=Account.SALES, credit=Account.GATEWAY, at=moment).post(session)
+    credit = Account.ELSEWHERE if refund.elsewhere else Account.GATEWAY
+    await _moved(refund, source=refund.id, debit=Account.SALES, credit=credit, at=moment).post(session)
     await fulfilment.settle_refunded(refund.order_id, refunded=payment.refunded, attempt=attempt, reason=refund.reason)
 
 

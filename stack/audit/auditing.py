@@ -53,6 +53,7 @@ def _counted(evidence: Evidence) -> Counts:
         letters=len(evidence.letters),
         taken=sum(charge.received for charge in evidence.charges),
         given_back=sum(charge.refunded for charge in evidence.charges),
+        given_elsewhere=sum(refund["amount"] for refund in evidence.refunds if refund["elsewhere"]),
         entered_in=entered["in"],
         entered_out=entered["out"],
     )

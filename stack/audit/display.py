@@ -26,9 +26,11 @@ def show(verdict: Verdict) -> None:
         f"{verdict.rounds} time{'s' if verdict.rounds > 1 else ''}.",
         highlight=False,
     )
+    elsewhere = f", and {money(counts.given_elsewhere)} was given back without it" if counts.given_elsewhere else ""
     console.print(
         f"The gateway took {money(counts.taken)} by {counts.charges:,} charges and gave back "
-        f"{money(counts.given_back)}; the books say {money(counts.entered_in)} and {money(counts.entered_out)}.",
+        f"{money(counts.given_back)}{elsewhere}; the books say {money(counts.entered_in)} and "
+        f"{money(counts.entered_out)}.",
         highlight=False,
     )
 

@@ -46,6 +46,7 @@ class Counts:
     letters: int = 0
     taken: int = 0
     given_back: int = 0
+    given_elsewhere: int = 0
     entered_in: int = 0
     entered_out: int = 0
 

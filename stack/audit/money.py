@@ -93,6 +93,7 @@ def _gateway(evidence: Evidence) -> Iterator[Finding]:
     charges: defaultdict[str, list[Charge]] = defaultdict(list)
     for charge in evidence.charges:
         charges[charge.payment_id].append(charge)
+    elsewhere = _sums([refund for refund in evidence.refunds if refund["elsewhere"]], _GIVEN)
     for payment_id in {*charges, *evidence.payments}:
         payment = evidence.payments.get(payment_id)
         taken = sum(charge.received for charge in charges[payment_id])
@@ -105,8 +106,11 @@ def _gateway(evidence: Evidence) -> Iterator[Finding]:
             yield _finding(payment_id, "charged twice", says)
         if taken != payment["captured"]:
             yield _finding(payment_id, "taken", f"the gateway took {taken}, recorded is {payment['captured']}")
-        if back != payment["refunded"]:
-            yield _finding(payment_id, "given back", f"the gateway gave {back}, recorded is {payment['refunded']}")
+        if back != payment["refunded"] - elsewhere[payment_id]:
+            says = (
+                f"the gateway gave {back}, recorded is {payment['refunded']}, {elsewhere[payment_id]} of it elsewhere"
+            )
+            yield _finding(payment_id, "given back", says)
         if payment["status"] == "cancelled" and payment["intent_id"] in evidence.payable:
             yield _finding(payment_id, "payable", f"it is called off, and {payment['intent_id']} can still be paid")
 

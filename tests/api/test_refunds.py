@@ -44,6 +44,38 @@ async def test_refunds_go_back_in_parts(customer: httpx.AsyncClient, staff: http
     assert listed == [rest.json(), part.json()]
 
 
+async def test_what_was_given_back_elsewhere_is_entered_and_not_asked_of_the_gateway(
+    customer: httpx.AsyncClient, staff: httpx.AsyncClient, shop: Resources, book: str
+) -> None:
+    # given
+    placed = await an_order(customer, (book, 1), payment_method=VISA)
+    payment_id = placed["payment"]["id"]
+    path, headers = f"{API}/payments/{payment_id}/refunds", key()
+    given = {"amount": usd(300), "reason": "By transfer", "elsewhere": True}
+
+    # when
+    transferred, again = [await staff.post(path, json=given, headers=headers) for _ in range(2)]
+    other = await staff.post(path, json=given | {"elsewhere": False}, headers=headers)
+    silent = await refund(staff, payment_id, elsewhere=True)
+    rest = await refund(staff, payment_id)
+    too_much = await refund(staff, payment_id, **given)
+
+    # then
+    assert (transferred.status_code, transferred.json()["status"]) == (201, "succeeded")
+    assert (transferred.json()["elsewhere"], rest.json()["elsewhere"]) == (True, False)
+    assert again.content == transferred.content
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+    assert (silent.status_code, silent.json()["errors"][0]["code"]) == (422, "reason_needed")
+    assert (rest.status_code, rest.json()["amount"]) == (201, usd(TOTAL - 300))
+    assert (too_much.status_code, too_much.json()["code"]) == (409, "refund_exceeds_captured")
+    assert (await now(customer, placed["id"]))["payment_status"] == "refunded"
+    intent = (await rows(shop, "payments"))[0]["intent_id"]
+    asked = await shop.till.gateway.refunds_of(intent)
+    assert [one.amount for one in asked] == [TOTAL - 300]
+    credited = {row["credit"]: row["amount"] for row in await rows(shop, "ledger_entries", debit="sales")}
+    assert credited == {"elsewhere": 300, "gateway": TOTAL - 300}
+
+
 async def test_a_refund_that_names_nothing_is_of_everything(
     customer: httpx.AsyncClient, staff: httpx.AsyncClient, book: str
 ) -> None:

@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -20,11 +19,7 @@ from stack.audit.auditing import audit
 from stack.audit.evidence import Evidence, gather
 from stack.audit.findings import Invariant
 from stack.environment import inherited_environment
-from stack.mailbox import mails_in
 from stack.running import Stack
-from stack.tokens import access_token
-from tests.factories.books import API
-from tests.factories.buying import order_body
 from tests.failover.world import VISA, World, location_of_order, names
 
 PATIENCE = 60.0
@@ -267,46 +262,3 @@ async def test_a_payment_that_is_called_off_here_and_not_at_the_gateway_is_named
 
     # then
     assert ("MONEY", "pay_called_off", "payable") in names(verdict)
-
-
-async def test_a_refund_that_fails_after_it_was_given_is_heard_of_and_leaves_nothing_to_find(world: World) -> None:
-    """By webhook, relay and worker: nobody asks."""
-    # given
-    async with httpx.AsyncClient(base_url=world.system.url, trust_env=False, timeout=60) as client:
-        staff, buyer = (access_token(world.system, role=role) for role in ("staff", "customer"))
-
-        async def post(path: str, body: dict[str, Any], token: str) -> dict[str, Any]:
-            headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": uuid.uuid4().hex}
-            answer = await client.post(f"{API}{path}", json=body, headers=headers)
-            assert answer.status_code == 201, answer.text
-            made: dict[str, Any] = answer.json()
-            return made
-
-        bought = order_body(items=[{"book_id": world.book, "quantity": 1}])
-        order = await post("/orders", bought | {"payment_method": "pm_card_refundFail"}, buyer)
-        refund = await post(f"/payments/{order['payment']['id']}/refunds", {}, staff)
-        assert refund["status"] == "succeeded"
-
-        async def now() -> dict[str, Any]:
-            answer = await client.get(f"{API}/orders/{order['id']}", headers={"Authorization": f"Bearer {buyer}"})
-            seen: dict[str, Any] = answer.json()
-            return seen
-
-        # when
-        async with asyncio.timeout(PATIENCE):
-            while (await now())["payment_status"] != "paid":
-                await asyncio.sleep(0.2)
-
-    # then
-    verdict = await audit(world.system, patience=PATIENCE)
-    assert verdict.findings == []
-    assert verdict.counts.given_back == verdict.counts.entered_out
-
-    def letters() -> list[str]:
-        subject = f"A refund didn't arrive ({order['number']})"
-        return [mail.to for mail in mails_in(world.system.profile.mails) if mail.subject == subject]
-
-    async with asyncio.timeout(PATIENCE):
-        while not letters():
-            await asyncio.sleep(0.2)
-    assert letters() == [world.system.environment["BOOKSTORE_STAFF_EMAIL"]]
