@@ -86,7 +86,8 @@ class Postman:
         message = EmailMessage(policy=SMTP_POLICY)
         message["From"] = self._sender
         message["To"] = Address(addr_spec=letter.to)
-        message["Subject"] = " ".join(letter.subject.split())
+        # What looks like an encoded word (RFC 2047) would be read as one, with the line breaks in it.
+        message["Subject"] = " ".join(letter.subject.replace("=?", "= ?").split())
         message["Message-ID"] = f"<{identity}@{self._domain}>"
         message["Date"] = letter.at
         # RFC 3834: nobody's out-of-office shall answer.

@@ -70,6 +70,20 @@ async def test_a_line_break_in_a_subject_makes_no_header(settings: Settings, mai
     assert kept.message["Bcc"] is None
 
 
+async def test_a_title_that_looks_encoded_makes_no_header_either(settings: Settings, mails: Path) -> None:
+    # given: what RFC 2047 reads as line breaks, another header and a body
+    subject = "Low: =?utf-8?q?Emma=0D=0ABcc:_everybody@example.com=0D=0A=0D=0ABody?= or =?utf-8?q?Persuasion?="
+
+    # when
+    await Postman(settings).send(letter("encoded@example.com", subject=subject), identity="evt_encoded")
+
+    # then
+    [kept] = await mails_once_there(mails, to="encoded@example.com", count=1)
+    assert kept.subject == subject.replace("=?", "= ?")
+    assert kept.message["Bcc"] is None
+    assert "Emma by Jane Austen" in kept.body("plain")
+
+
 @pytest.mark.parametrize("to", ["a@example.com\r\nBcc: b@example.com", "a@example.com, b@example.com", "nobody"])
 async def test_an_address_is_one_address(settings: Settings, to: str) -> None:
     with pytest.raises(ValueError, match=r"."):
