@@ -1,6 +1,7 @@
 """Hands letters to the mail server over SMTP."""
 
 import asyncio
+from contextlib import suppress
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
@@ -13,7 +14,9 @@ from app.mail.letters import Letter, render
 from app.settings import Settings
 
 _SECONDS: Final = 6.0
-"""For a whole delivery; the lease on the event that wants it lasts longer."""
+"""For a whole delivery but the goodbye; the lease on the event that wants it lasts longer."""
+
+_GOODBYE_SECONDS: Final = 1.0
 
 _TLS_PORT: Final = 465
 _PLAIN_PORT: Final = 25
@@ -53,18 +56,11 @@ class Postman:
             LetterRefused: don't.
         """
         message = self._message(letter, identity)
+        server = self._server()
         try:
             async with asyncio.timeout(_SECONDS):
-                await aiosmtplib.send(
-                    message,
-                    hostname=self.host,
-                    port=self.port,
-                    username=self._user,
-                    password=self._password,
-                    use_tls=self._implicit_tls,
-                    start_tls=None if self._implicit_tls or self._user is None else True,
-                    timeout=_SECONDS,
-                )
+                await server.connect()
+                await server.send_message(message)
         except aiosmtplib.SMTPRecipientsRefused as error:
             codes = [refusal.code for refusal in error.recipients]
             if all(_is_final(code) for code in codes):
@@ -79,6 +75,19 @@ class Postman:
             raise MailServerAway(f"the mail server said {error.code}") from error
         except (aiosmtplib.SMTPException, OSError) as error:
             raise MailServerAway(f"the mail server is away: {type(error).__name__}") from error
+        finally:
+            await _take_leave(server)
+
+    def _server(self) -> aiosmtplib.SMTP:
+        return aiosmtplib.SMTP(
+            hostname=self.host,
+            port=self.port,
+            username=self._user,
+            password=self._password,
+            use_tls=self._implicit_tls,
+            start_tls=None if self._implicit_tls or self._user is None else True,
+            timeout=_SECONDS,
+        )
 
     def _message(self, letter: Letter, identity: str) -> EmailMessage:
         rendered = render(letter)
@@ -95,6 +104,14 @@ class Postman:
         message.set_content(rendered.text)
         message.add_alternative(rendered.html, subtype="html")
         return message
+
+
+async def _take_leave(server: aiosmtplib.SMTP) -> None:
+    # What was taken before is taken: a goodbye that isn't answered is no reason to send it once more.
+    with suppress(aiosmtplib.SMTPException, OSError):
+        async with asyncio.timeout(_GOODBYE_SECONDS):
+            await server.quit()
+    server.close()
 
 
 def _is_final(code: int) -> bool:

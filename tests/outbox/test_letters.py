@@ -96,13 +96,21 @@ class Moody:
     def __init__(self) -> None:
         self.on_recipient = "250 fine"
         self.on_data = "250 fine"
+        self.says_goodbye = True
+        self.taken = 0
 
     async def handle_RCPT(self, _: SMTP, __: Session, envelope: Envelope, to: str, ___: list[str]) -> str:  # noqa: N802  aiosmtpd's name
         envelope.rcpt_tos.append(to)
         return self.on_recipient
 
     async def handle_DATA(self, _: SMTP, __: Session, ___: Envelope) -> str:  # noqa: N802  aiosmtpd's name
+        self.taken += self.on_data.startswith("250")
         return self.on_data
+
+    async def handle_QUIT(self, _: SMTP, __: Session, ___: Envelope) -> str:  # noqa: N802  aiosmtpd's name
+        if not self.says_goodbye:
+            await asyncio.Event().wait()
+        return "221 bye"
 
 
 @pytest.fixture
@@ -128,6 +136,15 @@ async def test_a_final_no_is_final_and_a_passing_one_passes(moody: tuple[Moody, 
 
     setattr(server, word, "250 fine")
     await postman.send(letter("a@example.com"), identity="evt_1")
+
+
+async def test_a_letter_that_was_taken_is_sent_whatever_becomes_of_the_goodbye(moody: tuple[Moody, Postman]) -> None:
+    server, postman = moody
+    server.says_goodbye = False
+
+    await postman.send(letter("a@example.com"), identity="evt_1")
+
+    assert server.taken == 1
 
 
 async def test_a_server_that_is_down_is_away(settings: Settings) -> None:
