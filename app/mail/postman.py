@@ -66,13 +66,13 @@ class Postman:
             if all(_is_final(code) for code in codes):
                 raise LetterRefused(f"the mail server refused the recipient: {codes}") from error
             raise MailServerAway(f"the mail server took no recipient: {codes}") from error
-        except aiosmtplib.SMTPAuthenticationError as error:
-            # A wrong password is the operator's to mend; letters wait for that.
-            raise MailServerAway(f"the mail server refused to know us: {error.code}") from error
-        except aiosmtplib.SMTPResponseException as error:
+        except aiosmtplib.SMTPDataError as error:
             if _is_final(error.code):
                 raise LetterRefused(f"the mail server refused the letter: {error.code}") from error
             raise MailServerAway(f"the mail server said {error.code}") from error
+        except aiosmtplib.SMTPResponseException as error:
+            # Our address, password or sender is the operator's to mend, not any letter's fault; letters wait for that.
+            raise MailServerAway(f"the mail server refused to serve us: {error.code}") from error
         except (aiosmtplib.SMTPException, OSError) as error:
             raise MailServerAway(f"the mail server is away: {type(error).__name__}") from error
         finally:

@@ -94,10 +94,15 @@ class Moody:
     """A mail server that says what it is told to."""
 
     def __init__(self) -> None:
+        self.on_sender = "250 fine"
         self.on_recipient = "250 fine"
         self.on_data = "250 fine"
         self.says_goodbye = True
         self.taken = 0
+
+    async def handle_MAIL(self, _: SMTP, __: Session, envelope: Envelope, sender: str, ___: list[str]) -> str:  # noqa: N802  aiosmtpd's name
+        envelope.mail_from = sender
+        return self.on_sender
 
     async def handle_RCPT(self, _: SMTP, __: Session, envelope: Envelope, to: str, ___: list[str]) -> str:  # noqa: N802  aiosmtpd's name
         envelope.rcpt_tos.append(to)
@@ -136,6 +141,30 @@ async def test_a_final_no_is_final_and_a_passing_one_passes(moody: tuple[Moody, 
 
     setattr(server, word, "250 fine")
     await postman.send(letter("a@example.com"), identity="evt_1")
+
+
+@pytest.mark.parametrize("refusal", ["530 authentication required", "550 not from that sender"])
+async def test_a_server_that_refuses_the_shop_refuses_no_letter(moody: tuple[Moody, Postman], refusal: str) -> None:
+    """It's the operator's to mend, as a wrong password is; letters wait for that."""
+    server, postman = moody
+    server.on_sender = refusal
+
+    with pytest.raises(MailServerAway, match=refusal[:3]):
+        await postman.send(letter("a@example.com"), identity="evt_1")
+
+
+async def test_a_server_that_greets_with_a_refusal_refuses_no_letter(settings: Settings) -> None:
+    async def refuse(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"554 no service for your address\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        unwelcome = settings.model_copy(update={"smtp_url": SecretStr(f"smtp://127.0.0.1:{port}")})
+
+        with pytest.raises(MailServerAway, match="554"):
+            await Postman(unwelcome).send(letter("a@example.com"), identity="evt_1")
 
 
 async def test_a_letter_that_was_taken_is_sent_whatever_becomes_of_the_goodbye(moody: tuple[Moody, Postman]) -> None:
