@@ -18,7 +18,7 @@ from app.names import folded
 from app.schemas.account import UserView
 from app.schemas.profile import Profile
 from app.security import Principal, Role
-from app.services.confirming import ask_for_confirmation
+from app.services.confirming import ask_for_confirmation, count_letter
 from app.services.sessions import Desk, Device
 from app.services.signing_in import check_own_password, name_taken
 
@@ -55,6 +55,7 @@ async def patch_user(
         NotFound: there is no such user, or it is somebody else.
         EmailTaken, UsernameTaken: somebody has it.
         InvalidCredentials: the current password is wrong.
+        RateLimited: too many wrong ones, or too many letters to the new address.
     """
 
     def patched(current: User) -> Profile:
@@ -116,6 +117,8 @@ async def _prove(desk: Desk, user: User, given: Profile, *, asked_by: Principal,
             FieldError("/current_password", "current_password_needed", "is needed to change the e-mail address")
         )
     await check_own_password(desk, user, given.current_password.get_secret_value(), device=device)
+    # The new address gets a letter, whether it is theirs or not.
+    await count_letter(desk, folded(given.email), device)
     return True
 
 

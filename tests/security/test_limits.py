@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from app import clock
 from app.errors import RateLimited
 from app.lifespan import Resources
+from app.models.outbox_event import OutboxEvent
 from app.rate_limits import Limit, RateLimits
 from app.settings import Settings
 from tests.api.test_problems import assert_problem
@@ -92,6 +93,23 @@ async def test_letters_are_limited_whether_anybody_has_the_address_or_not(client
     for email in ("ada@example.com", "nobody@example.com"):
         answers = [await client.post(f"{API}/auth/password/forgot", json={"email": email}) for _ in range(6)]
         assert [answer.status_code for answer in answers] == [202] * 5 + [429]
+
+
+async def test_letters_to_an_address_that_an_account_moves_to_are_limited_as_well(client: httpx.AsyncClient) -> None:
+    # given
+    mine = bearer((await a_user(client, email="ada@example.com"))["access_token"])
+    moves = ["victim@example.com", "ada@example.com"] * 6
+
+    # when
+    answers = [
+        await client.patch(f"{API}/users/me", json={"email": email, "current_password": PASSWORD}, headers=mine)
+        for email in moves
+    ]
+
+    # then: the victim gets five; staying at the own address needs no letter
+    assert [answer.status_code for answer in answers] == [200] * 10 + [429, 200]
+    assert_problem(answers[10], 429, "rate_limited")
+    assert await OutboxEvent.find({"kind": "user.verification_requested"}).count() == 1 + 10
 
 
 @pytest.mark.parametrize(
