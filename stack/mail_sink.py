@@ -10,6 +10,8 @@ from pathlib import Path
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from stack.mailbox import kept_in
+
 
 class Folder:
     """Stores messages; a Message-ID that it has already is kept once, as mailboxes do."""
@@ -17,7 +19,7 @@ class Folder:
     def __init__(self, path: Path) -> None:
         self._path = path
         path.mkdir(parents=True, exist_ok=True)
-        self._known = {_message_id(file.read_bytes()) for file in path.glob("*.eml")}
+        self._known = {_message_id(file.read_bytes()) for file in kept_in(path)}
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802, ARG002  aiosmtpd's name and shape
         """Keep one message, with whom it was really for on top."""

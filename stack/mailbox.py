@@ -65,4 +65,9 @@ class Mail:
 
 def mails_in(folder: Path) -> list[Mail]:
     """Every kept message, the oldest first."""
-    return [Mail(number, file) for number, file in enumerate(sorted(folder.glob("[0-9]*.eml")), 1)]
+    return [Mail(number, file) for number, file in enumerate(kept_in(folder), 1)]
+
+
+def kept_in(folder: Path) -> list[Path]:
+    """The files of the kept messages, the oldest first; not those of messages that the sink hasn't said it took."""
+    return sorted(folder.glob("[0-9]*.eml"))

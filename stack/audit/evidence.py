@@ -15,6 +15,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from app import clock
 from stack.errors import StackError
+from stack.mailbox import kept_in
 from stack.running import Stack
 from stack.unanswered import answers_wanted
 
@@ -140,4 +141,4 @@ async def _ledger(stack: Stack) -> AsyncIterator[stripe.StripeClient]:
 
 def _letters(folder: Path) -> list[str]:
     parser = BytesHeaderParser()
-    return [str(parser.parsebytes(file.read_bytes())["Message-ID"]).strip() for file in sorted(folder.glob("*.eml"))]
+    return [str(parser.parsebytes(file.read_bytes())["Message-ID"]).strip() for file in kept_in(folder)]

@@ -20,10 +20,7 @@ from stack.audit.evidence import Evidence, gather
 from stack.audit.findings import Invariant
 from stack.environment import inherited_environment
 from stack.running import Stack
-from tests.failover.world import VISA, World, location_of_order, names
-
-PATIENCE = 60.0
-"""Seconds in which letters and webhooks under way arrive on any machine."""
+from tests.failover.world import PATIENCE, VISA, World, location_of_order, names
 
 
 async def test_a_shop_that_works_has_no_findings(world: World) -> None:

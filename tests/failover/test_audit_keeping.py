@@ -1,5 +1,6 @@
-"""What the audit says of what is kept for a while only: events that were delivered, answers under their keys."""
+"""What the audit says of what is kept for a while only: delivered events, keys' answers, the mail sink's drafts."""
 
+import shutil
 from datetime import timedelta
 
 import pytest
@@ -9,7 +10,8 @@ from app.ids import new_id
 from app.models.idempotency_key import KEPT_FOR as ANSWERS_KEPT_FOR
 from app.models.outbox_event import KEPT_FOR
 from stack.audit.auditing import audit
-from tests.failover.world import World, location_of_order, names
+from stack.mailbox import kept_in
+from tests.failover.world import PATIENCE, World, location_of_order, names
 
 
 @pytest.mark.parametrize(("older_by", "fault"), [(timedelta(minutes=-5), {"events"}), (timedelta(), set[str]())])
@@ -34,6 +36,24 @@ async def test_a_confirmation_is_missed_for_as_long_as_it_is_kept(
 
     # then
     assert names(verdict) == {("LETTERS", world.order, one) for one in fault}
+
+
+async def test_a_letter_that_the_sink_has_not_taken_is_none(world: World) -> None:
+    # given: copies of all, as of letters that it is writing, or died over
+    drafts = {file: file.with_name(f".{file.name}") for file in kept_in(world.system.profile.mails)}
+    for file, draft in drafts.items():
+        shutil.copy(file, draft)
+
+    # when
+    try:
+        verdict = await audit(world.system, patience=PATIENCE)
+    finally:
+        for draft in drafts.values():
+            draft.unlink()
+
+    # then
+    assert drafts
+    assert verdict.findings == []
 
 
 async def test_an_order_that_two_keys_were_answered_with_is_named(world: World) -> None:

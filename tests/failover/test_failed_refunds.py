@@ -15,10 +15,7 @@ from stack.mailbox import mails_in
 from stack.tokens import access_token
 from tests.factories.books import API
 from tests.factories.buying import order_body
-from tests.failover.world import World
-
-PATIENCE = 60.0
-"""Seconds in which letters and webhooks under way arrive on any machine."""
+from tests.failover.world import PATIENCE, World
 
 
 @dataclass(frozen=True)

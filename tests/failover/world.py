@@ -18,6 +18,9 @@ from tests.factories.buying import order_body
 
 VISA = "pm_card_visa"
 
+PATIENCE = 60.0
+"""Seconds in which letters and webhooks under way arrive on any machine."""
+
 
 @dataclass(frozen=True)
 class World:

@@ -8,9 +8,12 @@ from email.parser import BytesParser
 from pathlib import Path
 
 import pytest
+from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from stack.errors import StackError
 from stack.logs import last_lines, rotate
+from stack.mail_sink import Folder
+from stack.mailbox import mails_in
 from stack.probes import smtp_greets
 from stack.profile import REPOSITORY, Profile, throwaway_profile
 from stack.secrets import load_secrets
@@ -110,3 +113,19 @@ def test_mail_is_kept_for_reading(tmp_path: Path) -> None:
     assert (kept["Subject"], kept["X-Envelope-To"]) == ("Thank you", "reader@example.org")
     assert "Charlotte Brontë" in kept.get_payload(decode=True).decode()  # type: ignore[union-attr]  # one part
     assert sink.returncode == 0
+
+
+async def test_a_mail_that_the_sink_died_over_is_kept_when_it_comes_again(tmp_path: Path) -> None:
+    # given: what is left where the sink is killed before it says that it took the mail
+    content = b"Message-ID: <evt_1@bookstore>\r\nSubject: Thank you\r\n\r\nYour order\r\n"
+    (tmp_path / ".1764241382000000000-aaaaaaaa.eml").write_bytes(content)
+    envelope = Envelope()
+    envelope.mail_from, envelope.rcpt_tos, envelope.content = "shop@example.org", ["reader@example.org"], content
+
+    # when
+    sink = Folder(tmp_path)
+    said = await sink.handle_DATA(SMTP(sink), Session(asyncio.get_running_loop()), envelope)
+
+    # then
+    assert said.startswith("250")
+    assert [mail.identity for mail in mails_in(tmp_path)] == ["<evt_1@bookstore>"]
