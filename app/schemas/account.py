@@ -13,9 +13,10 @@ Email = Annotated[
     str,
     Field(
         # As in browsers (WHATWG HTML, "valid e-mail address"), with a dot in the domain; before the @ only such dots as
-        # RFC 5321 allows without quotes: to others no letter goes.
+        # RFC 5321 allows without quotes, and no question mark, which could make an encoded word of it (RFC 2047):
+        # to others no letter goes.
         pattern=spelt(
-            r"^(?:[a-zA-Z0-9!#$%&'*+/=?^_`{|}~-]\.?){0,63}[a-zA-Z0-9!#$%&'*+/=?^_`{|}~-]@[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
+            r"^(?:[a-zA-Z0-9!#$%&'*+/=^_`{|}~-]\.?){0,63}[a-zA-Z0-9!#$%&'*+/=^_`{|}~-]@[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
             r"(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)+$",
             "must be an e-mail address, such as ada@example.com",
         ),
