@@ -8,6 +8,7 @@ from typing import Annotated, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app.mailboxes import address_of
 from app.origins import is_origin
 from app.production import weaknesses
 
@@ -190,6 +191,20 @@ class Settings(BaseSettings):
         for origin in listed(text):
             if not is_origin(origin):
                 raise ValueError(f"{origin!r} is no origin such as https://shop.example")
+        return text
+
+    @field_validator("mail_from")
+    @classmethod
+    def _one_sender(cls, text: str) -> str:
+        if address_of(text) is None:
+            raise ValueError("must be one e-mail address, with a name before it or without; quote a name with commas")
+        return text
+
+    @field_validator("staff_email")
+    @classmethod
+    def _one_reader(cls, text: str) -> str:
+        if text and address_of(text) != text:
+            raise ValueError("must be one e-mail address and nothing else; a mailing list's where several shall hear")
         return text
 
     @model_validator(mode="after")

@@ -180,3 +180,39 @@ def test_edges_are_a_list_with_commas(
 def test_what_cannot_be_meant_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     with pytest.raises(ValidationError, match=name):
         _from_environment(monkeypatch, **({"secret_key": RANDOM} | {name: value}))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        # A comma without quotes: two addresses, of which the first is "Books".
+        ("mail_from", "Books, Inc. <shop@example.com>"),
+        ("mail_from", "a@example.com, b@example.com"),
+        ("mail_from", "Bookstore"),
+        ("mail_from", "Bookstore <shop@example.com"),
+        ("mail_from", ""),
+        ("mail_from", "Bookstore\r\nBcc: a@example.com <shop@example.com>"),
+        ("staff_email", "a@example.com, b@example.com"),
+        ("staff_email", "Staff <a@example.com>"),
+        ("staff_email", "staff"),
+    ],
+)
+def test_what_no_letter_could_come_from_or_go_to_is_refused_at_once(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    with pytest.raises(ValidationError, match=rf"{name}[\s\S]*one e-mail address"):
+        _from_environment(monkeypatch, secret_key=RANDOM, **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("mail_from", "shop@example.com"),
+        ("mail_from", "Bücher Müller <shop@example.com>"),
+        ("mail_from", '"Books, Inc." <shop@example.com>'),
+        ("staff_email", "staff@example.com"),
+        ("staff_email", ""),
+    ],
+)
+def test_an_address_is_taken_with_a_name_or_without(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    assert getattr(_from_environment(monkeypatch, secret_key=RANDOM, **{name: value}), name) == value
