@@ -86,6 +86,11 @@ class Cart(Document):
         change: dict[str, Any] = {"$set": {"lines": [], "updated_at": at}}
         await cls.get_pymongo_collection().update_one({"user_id": user_id}, change, session=session)
 
+    @classmethod
+    async def forget(cls, user_id: str, *, session: AsyncClientSession) -> None:
+        """Take the user's cart away, if there is one."""
+        await cls.get_pymongo_collection().delete_one({"user_id": user_id}, session=session)
+
     def with_lines(self, lines: Sequence[CartLine], *, at: datetime, expires_at: datetime | None) -> "Cart":
         """Return the cart with other lines."""
         changed: Cart = self.model_copy(update={"lines": list(lines), "updated_at": at, "expires_at": expires_at})

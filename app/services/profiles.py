@@ -10,6 +10,7 @@ from app.errors import Conflict, FieldError, InvalidInput, NotFound
 from app.idempotency import Answer, Attempt, Once
 from app.merge_patch import apply_patch
 from app.models.address import SavedAddress
+from app.models.cart import Cart
 from app.models.order import Order
 from app.models.session import Session
 from app.models.user import User
@@ -123,7 +124,7 @@ async def _prove(desk: Desk, user: User, given: Profile, *, asked_by: Principal,
 
 
 async def delete_user(desk: Desk, user_id: str, *, asked_by: Principal, once: Once[None]) -> Answer:
-    """Forget who a user is: names, addresses, password, sessions. The orders stay, under an id that names nobody.
+    """Forget who a user is: names, addresses, password, sessions, cart. The orders stay, under an id that names nobody.
 
     An order that is still on its way keeps its address until it has ended (`app.services.fulfilment`).
 
@@ -146,6 +147,7 @@ async def delete_user(desk: Desk, user_id: str, *, asked_by: Principal, once: On
         await User.change(user_id, changes, session=attempt.session)
         await UserToken.forget(user_id, session=attempt.session)
         await SavedAddress.forget(user_id, session=attempt.session)
+        await Cart.forget(user_id, session=attempt.session)
         await Order.forget_buyer(user_id, session=attempt.session)
         attempt.touch(tags.of_sessions(await Session.end_all(user_id, session=attempt.session)))
 

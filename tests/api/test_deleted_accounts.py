@@ -13,7 +13,7 @@ from app.models.order import Order
 from tests.api.test_problems import assert_problem
 from tests.factories.accounts import a_user, bearer
 from tests.factories.books import API
-from tests.factories.buying import a_stocked_book, an_address, an_order, key
+from tests.factories.buying import a_stocked_book, an_address, an_order, key, put_in_cart
 
 VISA = "pm_card_visa"
 ME = f"{API}/users/me"
@@ -135,6 +135,22 @@ async def test_whoever_ends_an_order_beside_the_deletion_forgets_as_well(
 
         assert (deleted.status_code, ended.status_code) == (204, 200), (deleted.text, ended.text)
         assert await _address(staff, placed) == NOWHERE
+
+
+async def test_the_cart_goes_with_the_account(
+    staff: httpx.AsyncClient, ada: httpx.AsyncClient, customer: httpx.AsyncClient, shop: Resources
+) -> None:
+    # given
+    book = await a_stocked_book(staff)
+    for shopper in (ada, customer):
+        await put_in_cart(shopper, book)
+
+    # when
+    assert (await ada.delete(ME)).status_code == 204
+
+    # then
+    left = await shop.database.database["carts"].find({}).to_list()
+    assert [cart["_id"] for cart in left] == [(await customer.get(f"{API}/cart")).json()["id"]]
 
 
 async def test_orders_of_others_stay_as_they_are(
