@@ -28,7 +28,7 @@ _ROUND_SECONDS: Final = 20.0
 _PAUSE_SECONDS: Final = 0.02
 """A death in here repeats what was done in it; and one write for several costs hardly more than for one."""
 
-_LONGEST_REST: Final = timedelta(minutes=5)
+_LONGEST_REST_SECONDS: Final = 5 * 60
 _GIVEN_UP_AFTER: Final = timedelta(days=3)
 """As mail servers do: a server that is away comes back within days."""
 
@@ -94,7 +94,7 @@ async def _again(event: OutboxEvent, error: Exception, *, last: bool) -> None:
     if last:
         await event.give_up(_spoken(error))
     else:
-        rest = min(timedelta(seconds=2**event.attempts), _LONGEST_REST)
+        rest = timedelta(seconds=min(2**event.attempts, _LONGEST_REST_SECONDS))
         await event.put_off(_spoken(error), until=clock.now() + rest)
 
 

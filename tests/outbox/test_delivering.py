@@ -105,6 +105,25 @@ async def test_what_is_away_is_waited_for_with_growing_rests(
     assert ear.heard == [other, first, second]
 
 
+async def test_what_is_away_for_days_goes_on_resting_and_keeps_nobody_else_waiting(
+    shop: Resources, record: Recorded
+) -> None:
+    # given: a mail server that has been away for four hours
+    ear = Ear()
+    waiting, first, second = await record(Event(PAID, "ord_1"), Event(PAID, "ord_2"), Event(PAID, "ord_2"))
+    ear.fails[waiting] = ConnectionRefusedError()
+    await aged(waiting, attempts=60)
+
+    # when
+    await deliver(shop.database, ["ord_1", "ord_2"], consumers={PAID: ear})
+
+    # then
+    assert ear.heard == [first, second]
+    rest = (await row(waiting)).free_at - clock.now()
+    assert timedelta(minutes=4, seconds=50) < rest <= timedelta(minutes=5)
+    assert (await row(waiting)).error == "ConnectionRefusedError: "
+
+
 async def test_poison_is_given_up_for_all_to_see_and_what_follows_goes_on(shop: Resources, record: Recorded) -> None:
     # given
     ear = Ear()
