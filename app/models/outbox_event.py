@@ -54,6 +54,7 @@ class OutboxEvent(Document):
     ring_at: Annotated[datetime, Field(description="When the relay shall ring for it (again)")]
     free_at: Annotated[datetime, Field(description="When a worker may take it: not while another has it, or it rests")]
     attempts: int
+    stumbles: Annotated[int, Field(description="Attempts that failed by a mistake of ours")] = 0
     error: Annotated[str | None, Field(description="Why the last attempt failed")] = None
     delivered_at: datetime | None = None
     lease: Annotated[str | None, Field(description="Whose it is: another for each time that it is taken")] = None
@@ -87,6 +88,7 @@ class OutboxEvent(Document):
             "ring_at": moment,
             "free_at": moment,
             "attempts": 0,
+            "stumbles": 0,
             "error": None,
             "delivered_at": None,
             "lease": None,
@@ -170,9 +172,9 @@ class OutboxEvent(Document):
         updates = [UpdateOne(event._mine, {"$set": heard}) for event in events]  # noqa: SLF001  its own class
         await cls.get_pymongo_collection().bulk_write(updates, ordered=False)
 
-    async def put_off(self, error: str, *, until: datetime) -> None:
+    async def put_off(self, error: str, *, until: datetime, stumbled: bool = False) -> None:
         """Let it rest after a failure; what comes after it for the same subject rests, too."""
-        await self._settle({"free_at": until, "error": error})
+        await self._settle({"free_at": until, "error": error, "stumbles": self.stumbles + stumbled})
         followers = _WAITING | {"subject": self.subject, "ring_at": {"$lt": until}}
         await self.get_pymongo_collection().update_many(followers, {"$set": {"ring_at": until}})
 

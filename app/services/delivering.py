@@ -32,7 +32,7 @@ _LONGEST_REST_SECONDS: Final = 5 * 60
 _GIVEN_UP_AFTER: Final = timedelta(days=3)
 """As mail servers do: a server that is away comes back within days."""
 
-_ATTEMPTS_AT_POISON: Final = 8
+_STUMBLES_AT_POISON: Final = 8
 """About four minutes: a mistake of ours doesn't go away by itself, but what it stumbled over may."""
 
 _AWAY: Final = (OSError, PyMongoError, DependencyUnavailable, DeadlineExceeded, Overloaded)
@@ -84,18 +84,18 @@ async def _deliver_event(
         await _again(event, error, last=clock.now() - event.at > _GIVEN_UP_AFTER)
     except Exception as error:
         logger.exception("event stumbled", extra=told)
-        await _again(event, error, last=event.attempts >= _ATTEMPTS_AT_POISON)
+        await _again(event, error, stumbled=True, last=event.stumbles + 1 >= _STUMBLES_AT_POISON)
     else:
         await heard(event)
         logger.info("event delivered", extra=told)
 
 
-async def _again(event: OutboxEvent, error: Exception, *, last: bool) -> None:
+async def _again(event: OutboxEvent, error: Exception, *, last: bool, stumbled: bool = False) -> None:
     if last:
         await event.give_up(_spoken(error))
     else:
         rest = timedelta(seconds=min(2**event.attempts, _LONGEST_REST_SECONDS))
-        await event.put_off(_spoken(error), until=clock.now() + rest)
+        await event.put_off(_spoken(error), until=clock.now() + rest, stumbled=stumbled)
 
 
 def _spoken(error: Exception) -> str:

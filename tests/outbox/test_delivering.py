@@ -124,6 +124,24 @@ async def test_what_is_away_for_days_goes_on_resting_and_keeps_nobody_else_waiti
     assert (await row(waiting)).error == "ConnectionRefusedError: "
 
 
+async def test_a_mistake_after_a_long_outage_is_given_as_much_time(shop: Resources, record: Recorded) -> None:
+    # given
+    ear = Ear()
+    [late] = await record(Event(PAID, "ord_1"))
+    await aged(late, attempts=30)
+    ear.fails[late] = KeyError("title")
+
+    # when
+    states = []
+    for _ in range(8):
+        await deliver(shop.database, ["ord_1"], consumers={PAID: ear})
+        states.append((await row(late)).state)
+        await aged(late)
+
+    # then
+    assert states == [OutboxState.WAITING] * 7 + [OutboxState.FAILED]
+
+
 async def test_poison_is_given_up_for_all_to_see_and_what_follows_goes_on(shop: Resources, record: Recorded) -> None:
     # given
     ear = Ear()
