@@ -4,13 +4,13 @@ import asyncio
 from contextlib import suppress
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.policy import SMTP as SMTP_POLICY
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
 
 from app.mail.letters import Letter, render
+from app.mail.subjects import LETTERS
 from app.settings import Settings
 
 _SECONDS: Final = 6.0
@@ -92,11 +92,10 @@ class Postman:
     def _message(self, letter: Letter, identity: str) -> EmailMessage:
         rendered = render(letter)
         # The policy refuses a line break in any header; the address is parsed, so that it stays one address.
-        message = EmailMessage(policy=SMTP_POLICY)
+        message = EmailMessage(policy=LETTERS)
         message["From"] = self._sender
         message["To"] = Address(addr_spec=letter.to)
-        # What looks like an encoded word (RFC 2047) would be read as one, with the line breaks in it.
-        message["Subject"] = " ".join(letter.subject.replace("=?", "= ?").split())
+        message["Subject"] = " ".join(letter.subject.split())
         message["Message-ID"] = f"<{identity}@{self._domain}>"
         message["Date"] = letter.at
         # RFC 3834: nobody's out-of-office shall answer.
