@@ -9,7 +9,7 @@ import pytest
 
 from tests.factories.ports import free_port
 from tests.haproxy.conftest import StartEdge
-from tests.haproxy.edge import Edge
+from tests.haproxy.edge import Edge, until
 from tests.haproxy.origin import Answer, Origin, Seen
 
 ASKED = {"X-Request-ID": "the-request-1"}
@@ -39,6 +39,25 @@ async def test_no_replica_is_503(edge: Edge, origin: Origin) -> None:
     assert problem(answer) == {
         "title": "Service Unavailable", "code": "overloaded", "instance": "/api/v1/cart/a%22b", "retryable": True,
     }  # fmt: skip
+
+
+async def test_what_went_wrong_is_logged_without_what_was_asked_for(edge: Edge, origin: Origin) -> None:
+    """A query may name a person: administrators look for accounts by e-mail address."""
+    # given
+    await origin.stop()
+    # when
+    answer = await edge.client.get("/api/v1/admin/users?email=ada@example.com", headers=ASKED)
+    # then
+    assert answer.status_code == 503
+    log = edge.folder / "haproxy.log"
+
+    async def logged() -> bool:
+        return "the-request-1" in log.read_text(encoding="utf-8")
+
+    await until(logged)
+    [line] = [line for line in log.read_text(encoding="utf-8").splitlines() if "the-request-1" in line]
+    assert json.loads(line[line.index("{") :])["path"] == "/api/v1/admin/users"
+    assert "ada" not in line
 
 
 async def test_a_broken_answer_is_502(edge: Edge, origin: Origin) -> None:
