@@ -52,9 +52,10 @@ async def deliver(database: Database, subjects: Sequence[str], *, consumers: Map
     waiting: Sequence[str] = subjects
     try:
         while waiting and clock.monotonic() < end:
+            until = clock.monotonic() + PATIENCE.total_seconds()
             events = await OutboxEvent.take_oldest(waiting, now=clock.now())
             heard = Together(_note, at_most=len(subjects), pause=lambda: _PAUSE_SECONDS)
-            delivering = [_deliver_event(database, event, consumers, heard) for event in events]
+            delivering = [_deliver_event(database, event, consumers, heard, until=until) for event in events]
             for outcome in await asyncio.gather(*delivering, return_exceptions=True):
                 if outcome is not None:
                     raise outcome
@@ -70,11 +71,17 @@ async def _note(events: Sequence[OutboxEvent]) -> Sequence[None]:
 
 
 async def _deliver_event(
-    database: Database, event: OutboxEvent, consumers: Mapping[str, Consumer], heard: Together[OutboxEvent, None]
+    database: Database,
+    event: OutboxEvent,
+    consumers: Mapping[str, Consumer],
+    heard: Together[OutboxEvent, None],
+    *,
+    until: float,
 ) -> None:
     told = {"event": event.id, "kind": event.kind, "subject": event.subject, "attempt": event.attempts}
     try:
-        async with asyncio.timeout(PATIENCE.total_seconds()):
+        # Taking it may have taken a part of the lease: an election goes on for seconds.
+        async with asyncio.timeout(until - clock.monotonic()):
             await consumers[event.kind](database, event)
     except Undeliverable as error:
         logger.error("event failed", extra=told | {"error": _spoken(error)})  # noqa: TRY400  what a mail server said needs no trace

@@ -1,5 +1,6 @@
 import asyncio
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Final
 
 import pytest
@@ -9,7 +10,7 @@ from app.database import Database
 from app.errors import NoPrimary
 from app.events import Event
 from app.lifespan import Resources
-from app.models.outbox_event import OutboxEvent, OutboxState
+from app.models.outbox_event import LEASE, OutboxEvent, OutboxState
 from app.services.delivering import Undeliverable, deliver
 from tests.outbox.conftest import Recorded
 
@@ -179,6 +180,35 @@ async def test_what_was_away_for_three_days_is_given_up(shop: Resources, record:
     await deliver(shop.database, ["ord_1"], consumers={PAID: ear})
 
     assert (await row(late)).state is OutboxState.FAILED
+
+
+async def test_a_consumer_is_stopped_before_the_lease_ends_also_where_taking_took_long(
+    shop: Resources, record: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given: an election between reading what waits and having taken it, and a mail server that hangs
+    intact, stopped_at = OutboxEvent.take_oldest, list[datetime]()
+
+    async def slowly(subjects: Sequence[str], *, now: datetime) -> list[OutboxEvent]:
+        taken = await intact(subjects, now=now)
+        await asyncio.sleep(3)
+        return taken
+
+    async def hang(_: Database, __: OutboxEvent) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped_at.append(clock.now())
+
+    [event] = await record(Event(PAID, "ord_1"))
+    monkeypatch.setattr(OutboxEvent, "take_oldest", slowly)
+    began = clock.now()
+
+    # when
+    await deliver(shop.database, ["ord_1"], consumers={PAID: hang})
+
+    # then
+    assert [one - began < LEASE for one in stopped_at] == [True]
+    assert (await row(event)).error == "TimeoutError: "
 
 
 async def test_a_kind_that_this_worker_does_not_know_waits_for_one_that_does(shop: Resources, record: Recorded) -> None:
