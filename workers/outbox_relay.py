@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from kombu.exceptions import OperationalError
+from kombu.messaging import Producer
 from pymongo.errors import PyMongoError
 
 from app import clock
 from app.database import Database
 from app.models.outbox_event import OutboxEvent, OutboxState
+from app.settings import is_rabbitmq
 from app.telemetry import configure_logging, logger
 from workers.celery_app import celery_app, settings
 from workers.schedule import SENT_WITHIN
@@ -38,17 +40,23 @@ more often than it can come, while one that is called for many delivers them at 
 _ROWS: Final = 500
 _SUBJECTS_PER_RING: Final = 20
 
+_MOST_RINGS: Final = 1_000
+"""So many tasks in the broker are taken by nobody: more would fill its memory, and a worker that comes back would have
+to throw away all of them before it came to one that still counts. RabbitMQ does that by itself."""
+
 Ring = Callable[[Sequence[str]], None]
 
 
 def ring(subjects: Sequence[str]) -> None:
-    """Send one task; it delivers for all these subjects at once.
+    """Send one task; it delivers for all these subjects at once. None is sent where too many lie there already.
 
     Raises:
         OperationalError: the broker is away.
     """
     with celery_app.producer_pool.acquire(block=True) as producer:
         try:
+            if not is_rabbitmq(celery_app.conf.broker_url) and _waiting(producer) >= _MOST_RINGS:
+                return
             celery_app.send_task(
                 DELIVER,
                 args=[list(subjects)],
@@ -61,6 +69,16 @@ def ring(subjects: Sequence[str]) -> None:
             # Given back, it would be closed with a goodbye that a broker that hangs never returns.
             producer.connection.collect()
             raise
+
+
+def _waiting(producer: Producer) -> int:
+    try:
+        return int(producer.channel.queue_declare(celery_app.conf.task_default_queue).message_count)
+    except (
+        *producer.connection.recoverable_connection_errors,
+        *producer.connection.recoverable_channel_errors,
+    ) as error:
+        raise OperationalError(str(error)) from error
 
 
 class Relay:
