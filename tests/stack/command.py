@@ -6,6 +6,17 @@ import sys
 
 from stack.profile import REPOSITORY
 
+# What `up` does, with a smaller system than the whole.
+UP = """
+import sys
+import stack.cli
+from stack.profile import Profile
+
+smaller = Profile.from_json(sys.argv.pop(1))
+stack.cli.default_profile = lambda **_: smaller
+stack.cli.main()
+"""
+
 
 def bookstore(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(

@@ -1,7 +1,6 @@
 import dataclasses
 import json
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,20 +12,9 @@ from stack.leftovers import left_processes
 from stack.profile import REPOSITORY, Profile
 from stack.running import running_stack
 from tests.factories.certificates import self_signed
-from tests.stack.command import bookstore
+from tests.stack.command import UP, bookstore
 
 LOW_PORT = 80
-
-# What `up` does, with a smaller system than the whole.
-UP = """
-import sys
-import stack.cli
-from stack.profile import Profile
-
-smaller = Profile.from_json(sys.argv.pop(1))
-stack.cli.default_profile = lambda **_: smaller
-stack.cli.main()
-"""
 
 
 def test_help_teaches_by_examples() -> None:
@@ -135,33 +123,6 @@ def test_an_audit_of_nothing_is_no_verdict(state: Path) -> None:
     # then
     assert answer.returncode == UNKNOWN
     assert answer.stderr == "bookstore: nothing is running here; start it with: ./bookstore up\n"
-
-
-def test_ctrl_c_stops_everything(profile: Profile) -> None:
-    # given
-    with subprocess.Popen(
-        [sys.executable, "-c", UP, profile.to_json(), "up"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-    ) as up:
-        try:
-            assert up.stdout is not None
-            assert any("Ctrl-C stops everything" in line for line in up.stdout)
-            assert len(left_processes(profile.folder)) == 2
-
-            # when
-            up.send_signal(signal.SIGINT)
-            rest, complaints = up.communicate(timeout=60)
-        finally:
-            up.kill()
-
-    # then
-    assert up.returncode == 0
-    assert rest.endswith("Stopped.\n")
-    assert complaints == ""
-    assert left_processes(profile.folder) == []
 
 
 def test_a_missing_database_server_is_named(profile: Profile) -> None:
