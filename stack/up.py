@@ -19,17 +19,23 @@ _STAYS = "Its ports, its replicas and its certificate stay as they are"
 
 
 def bring_up(profile: Profile, *, detach: bool) -> None:
-    """Start the system or find it running; return at once when detached, else when it has been stopped."""
+    """Start the system or find it running; return at once when detached, else when it has been stopped.
+
+    Raises:
+        KeyboardInterrupt: it was stopped before it was ready.
+    """
     signal.signal(signal.SIGTERM, _as_interrupt)
     # A shell that starts us in the background lets us inherit that SIGINT is ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     started = time.monotonic()
+    is_ready = False
     supervisor = launch(profile, leash=not detach)
     try:
         with Progress() as progress:
             if not follow_start(supervisor, progress.show):
                 _show_running(profile)
                 return
+        is_ready = True
         stack = Stack(profile)
         console.print(f"Ready after {time.monotonic() - started:.1f} s.\n")
         console.print(status_table(stack.status()))
@@ -41,6 +47,8 @@ def bring_up(profile: Profile, *, detach: bool) -> None:
         _stay(supervisor)
     except KeyboardInterrupt:
         _stop(supervisor, profile, leashed=not detach)
+        if not is_ready:
+            raise
 
 
 def _stay(supervisor: subprocess.Popen[bytes]) -> None:
