@@ -48,6 +48,7 @@ def _ask(environment: Mapping[str, str], *command: str) -> str:
         text=True,
         timeout=_SECONDS,
         check=False,
+        process_group=0,  # Ctrl-C is ours to hear: it would fail with a traceback, and we would take that for an answer
     )
     if done.returncode != 0:
         raise StackError(done.stderr.strip()[-500:] or "it failed without a word")

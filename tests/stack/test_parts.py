@@ -17,6 +17,7 @@ from stack.mailbox import mails_in
 from stack.probes import smtp_greets
 from stack.profile import REPOSITORY, Profile, throwaway_profile
 from stack.secrets import load_secrets
+from stack.tokens import minted_token
 from tests.stack.conditions import eventually
 
 
@@ -30,6 +31,20 @@ def test_secrets_are_made_once_and_are_their_owners_alone(tmp_path: Path) -> Non
     assert (tmp_path / "secrets.json").stat().st_mode & 0o777 == 0o600
     assert [file.name for file in tmp_path.iterdir()] == ["secrets.json"]
     assert first != load_secrets(tmp_path / "other")
+
+
+def test_who_makes_accounts_is_spared_the_terminals_ctrl_c(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given: what the terminal sends goes to a process group
+    program = tmp_path / "python"
+    program.write_text("#!/bin/sh\nexec ps -o pgid= -p $$\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+
+    # when
+    group = int(minted_token({}, role="staff"))
+
+    # then
+    assert group != os.getpgrp()
 
 
 def test_spoilt_secrets_are_explained(tmp_path: Path) -> None:
