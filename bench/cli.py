@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from bench.report import Report
+from stack.outputs import output_file
 
 bench = typer.Typer(
     name="bench",
@@ -32,7 +33,7 @@ Every system is one of its own, beside `up`; imported books are kept for the nex
 Seconds = Annotated[float, typer.Option("--seconds", min=0.5, help="How long each measurement of a round takes.")]
 Rounds = Annotated[int, typer.Option("--rounds", min=1, help="How often everybody is measured in turn.")]
 Requests = Annotated[int, typer.Option("--requests", min=22, help="How many different queries to ask.")]
-Json = Annotated[Path | None, typer.Option("--json", help="Write the numbers to this file, too.")]
+Json = Annotated[Path | None, output_file("--json", help="Write the numbers to this file, too.")]
 
 
 @bench.command("hot-path")

@@ -7,6 +7,7 @@ import typer
 
 from stack.demo.scenario import Blow, Plan
 from stack.errors import judging
+from stack.outputs import output_file
 
 demo = typer.Typer(name="demo", no_args_is_help=True, help="Break something under load, and watch what clients notice.")
 
@@ -21,9 +22,9 @@ def failover(  # noqa: PLR0917  Typer's shape
     fault: Annotated[Blow, typer.Option(help="kill: kill -9. stop: SIGSTOP, later SIGCONT. stepdown.")] = Blow.KILL,
     seconds: Annotated[float, typer.Option(min=8, help="How long the load lasts.")] = 40.0,
     rate: Annotated[float, typer.Option(min=1, help="Requests a second; 15 % of them are writes.")] = 200.0,
-    json_file: Annotated[Path | None, typer.Option("--json", help="All numbers.", metavar="FILE")] = None,
-    html_file: Annotated[Path | None, typer.Option("--html", help="The picture, as a page.", metavar="FILE")] = None,
-    png_file: Annotated[Path | None, typer.Option("--png", help="The picture.", metavar="FILE")] = None,
+    json_file: Annotated[Path | None, output_file("--json", help="All numbers.")] = None,
+    html_file: Annotated[Path | None, output_file("--html", help="The picture, as a page.")] = None,
+    png_file: Annotated[Path | None, output_file("--png", help="The picture.")] = None,
 ) -> None:
     """Hit the database's primary under load; exit code 1 where an acknowledged write got lost, doubled or hidden.
 
@@ -44,7 +45,7 @@ def checkout_failover(
     fault: Annotated[Blow, typer.Option(help="kill: kill -9. stop: SIGSTOP, later SIGCONT. stepdown.")] = Blow.KILL,
     seconds: Annotated[float, typer.Option(min=8, help="How long people buy.")] = 40.0,
     rate: Annotated[float, typer.Option(min=1, help="Requests a second; every other one buys.")] = 20.0,
-    json_file: Annotated[Path | None, typer.Option("--json", help="All numbers.", metavar="FILE")] = None,
+    json_file: Annotated[Path | None, output_file("--json", help="All numbers.")] = None,
 ) -> None:
     """Hit the database's primary while people buy; then audit every order, copy, cent and letter.
 
