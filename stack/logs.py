@@ -24,7 +24,7 @@ def last_lines(log: Path, count: int) -> list[str]:
     """The end of a log."""
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - _LAST_BYTES))
-        return file.read().decode("utf-8", errors="replace").splitlines()[-count:]
+        return file.read().decode("utf-8", errors="replace").splitlines()[-count:] if count else []
 
 
 def follow(log: Path) -> Iterator[str]:

@@ -97,6 +97,7 @@ def test_a_large_log_is_moved_away_under_its_writer(tmp_path: Path) -> None:
     assert (tmp_path / "api-1.log.1").read_bytes() == b"old line\n" * 20
     assert not rotate(log, largest=100)
     assert last_lines(tmp_path / "api-1.log.1", 2) == ["old line", "old line"]
+    assert last_lines(tmp_path / "api-1.log.1", 0) == []
 
 
 async def greets(port: int) -> bool:
