@@ -171,11 +171,8 @@ def restart(
     if rolling and len(stack.replicas()) == 1:
         raise StackError("one replica alone can't restart without a gap; start more: ./bookstore up --replicas 3")
     for replica in names:
-        if rolling:
-            stack.restart_gently(replica)
-        else:
-            stack.fault(Fault.RESTART, replica)
-        console.print(f"{replica}: restarted", highlight=False)
+        restarted = stack.restart_gently(replica) if rolling else stack.fault(Fault.RESTART, replica)
+        console.print(f"{restarted}: restarted", highlight=False)
 
 
 @cli.command()

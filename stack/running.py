@@ -74,9 +74,9 @@ class Stack:
         """The API replicas' names."""
         return [process["name"] for process in self.status()["processes"] if process["kind"] == "api"]
 
-    def restart_gently(self, replica: str) -> None:
-        """Restart one API replica without a failed request."""
-        ask(self.profile.control_socket, {"do": "roll", "name": replica}, seconds=ROLL_SECONDS)
+    def restart_gently(self, replica: str) -> str:
+        """Restart one API replica without a failed request; returns its name."""
+        return str(ask(self.profile.control_socket, {"do": "roll", "name": replica}, seconds=ROLL_SECONDS)["name"])
 
     def stop(self) -> None:
         """Stop everything, and return when nothing is left."""

@@ -17,6 +17,7 @@ from stack.profile import throwaway_profile
 from stack.rolling import Balancer
 from stack.running import Stack, running_stack
 from tests.factories.certificates import self_signed
+from tests.stack.command import bookstore
 from tests.stack.conditions import eventually
 
 
@@ -76,6 +77,19 @@ async def test_everything_runs_with_one_primary(system: Stack) -> None:
     ]
     assert {row["state"] for row in status["processes"]} == {"running"}
     assert len(with_role(system, "primary")) == 1
+
+
+async def test_a_restart_names_the_process_that_was_meant(system: Stack) -> None:
+    # given
+    eventually(lambda: len(with_role(system, "primary")) == 1, what="a primary")
+    [primary] = with_role(system, "primary")
+    profile = {"BOOKSTORE_STATE": str(system.profile.folder.parent), "BOOKSTORE_PROFILE": system.profile.folder.name}
+
+    # when
+    answer = await asyncio.to_thread(bookstore, "restart", "primary", **profile)
+
+    # then
+    assert (answer.returncode, answer.stdout) == (0, f"{primary}: restarted\n")
 
 
 async def test_a_certificate_makes_it_speak_tls(system: Stack, certificate: Path) -> None:
