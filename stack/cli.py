@@ -15,7 +15,6 @@ from stack.checks import run_checks
 from stack.demo.commands import demo
 from stack.display import console, errors, show_mail, status_table
 from stack.down import take_down
-from stack.environment import inherited_environment
 from stack.errors import NoVerdictError, StackError
 from stack.faults import Fault
 from stack.logs import follow, last_lines
@@ -251,10 +250,11 @@ def import_books(context: typer.Context) -> None:
     ./bookstore import --synthetic 100000 --seed 1
     ./bookstore import --help
     """
-    environment = inherited_environment()
     if "--help" not in context.args:
-        environment |= _stack().environment
-    os.execve(sys.executable, [sys.executable, "-m", "app.importing", *context.args], environment)  # noqa: S606  no shell is wanted
+        os.environ |= _stack().environment
+    from app.importing.cli import main as import_all  # noqa: PLC0415  the database driver; settings come with the above
+
+    import_all(context.args, name="./bookstore import")
 
 
 @cli.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

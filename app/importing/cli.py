@@ -179,6 +179,8 @@ def _say(console: Console, sentence: str) -> None:
     console.print(sentence, markup=False, highlight=False, soft_wrap=True)
 
 
-def main() -> None:
-    """Run the command with the program's arguments."""
-    typer.run(import_books)
+def main(arguments: Sequence[str] | None = None, *, name: str | None = None) -> None:
+    """Run the command with the program's arguments, or these; its help and complaints call it by this name, if any."""
+    command = typer.Typer(add_completion=False)
+    command.command()(import_books)
+    command(arguments, prog_name=name)

@@ -27,6 +27,15 @@ def test_help_teaches_by_examples() -> None:
         assert example in answer.stdout
 
 
+def test_the_import_speaks_of_the_command_that_was_typed(state: Path) -> None:
+    # when
+    answer = bookstore("import", "--help")
+
+    # then
+    assert answer.returncode == 0
+    assert " Usage: ./bookstore import [OPTIONS] [file]" in answer.stdout
+
+
 @pytest.mark.parametrize(
     "command", [["status"], ["fault", "kill", "primary"], ["token"], ["restart", "api", "--rolling"]]
 )
