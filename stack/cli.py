@@ -128,8 +128,8 @@ def logs(
     folder = default_profile().logs
     log = folder / f"{name}.log"
     if not log.is_relative_to(folder) or not log.exists():
-        known = ", ".join(sorted(file.stem for file in folder.glob("*.log"))) or "none yet"
-        raise StackError(f"there is no log of {name!r}; there are: {known}")
+        known = ", ".join(sorted(file.stem for file in folder.glob("*.log")))
+        raise StackError(f"there is no log of {name!r}; there are{f': {known}' if known else ' none yet'}")
     for line in last_lines(log, lines):
         print(line)
     if follow_on:

@@ -51,8 +51,10 @@ def show_mail(mails: Sequence[Mail], *, number: int | None, as_json: bool, html:
         raise StackError(f"there is no message {number}; there are {len(mails)}, see: ./bookstore mail")
     if as_json:
         print(json.dumps([one.as_json() for one in mails] if number is None else mails[number - 1].as_json(), indent=2))
+    elif not mails:
+        print("No e-mails yet.")
     elif number is None:
-        table = Table(header_style="bold", title=None if mails else "no e-mails yet", title_justify="left")
+        table = Table(header_style="bold")
         for heading in ("", "at", "to", "subject"):
             table.add_column(heading)
         for one in mails:

@@ -36,6 +36,16 @@ def test_the_import_speaks_of_the_command_that_was_typed(state: Path) -> None:
     assert " Usage: ./bookstore import [OPTIONS] [file]" in answer.stdout
 
 
+def test_before_the_first_start_there_are_no_mails_and_no_logs(state: Path) -> None:
+    # when
+    mail = bookstore("mail")
+    logs = bookstore("logs", "api-1")
+
+    # then
+    assert (mail.returncode, mail.stdout) == (0, "No e-mails yet.\n")
+    assert (logs.returncode, logs.stderr) == (1, "bookstore: there is no log of 'api-1'; there are none yet\n")
+
+
 @pytest.mark.parametrize(
     "command", [["status"], ["fault", "kill", "primary"], ["token"], ["restart", "api", "--rolling"]]
 )
