@@ -11,7 +11,7 @@ import typer
 from app.cache.invalidation import Invalidator
 from app.cache.shared import SharedStore
 from app.database import Database
-from app.errors import BookstoreError
+from app.errors import BookstoreError, InvalidInput
 from app.idempotency import Writer
 from app.security import Role
 from app.services.accounts import NewAdmin, make_admin, open_session_for
@@ -59,9 +59,16 @@ def create_admin(
     try:
         admin = asyncio.run(made())
     except BookstoreError as error:
-        typer.echo(error.detail, err=True)
+        typer.echo(_in_words(error), err=True)
         raise typer.Exit(1) from error
     typer.echo(json.dumps({"id": admin.user.id, "username": admin.user.username, "password": admin.generated}))
+
+
+def _in_words(error: BookstoreError) -> str:
+    # There is no body here that a pointer could point into.
+    if isinstance(error, InvalidInput):
+        return "; ".join(f"the {field.pointer.removeprefix('/')} {field.detail}" for field in error.fields)
+    return error.detail
 
 
 @commands.callback()
