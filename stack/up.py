@@ -10,11 +10,12 @@ from rich.status import Status
 
 from stack.control import Message
 from stack.display import console, show_what_next, status_table
-from stack.errors import StackError
+from stack.errors import NotRunningError, StackError
 from stack.profile import Profile
 from stack.running import Stack, follow_start, launch, reports
 
 _ALREADY_SECONDS = 120.0
+_PAUSE = 0.2
 _STAYS = "Its ports, its replicas and its certificate stay as they are"
 
 
@@ -32,9 +33,11 @@ def bring_up(profile: Profile, *, detach: bool) -> None:
     supervisor = launch(profile, leash=not detach)
     try:
         with Progress() as progress:
-            if not follow_start(supervisor, progress.show):
-                _show_running(profile)
-                return
+            while not follow_start(supervisor, progress.show):
+                supervisor.wait()
+                if _showed_running(profile, until=started + _ALREADY_SECONDS):
+                    return
+                supervisor = launch(profile, leash=not detach)
         is_ready = True
         stack = Stack(profile)
         console.print(f"Ready after {time.monotonic() - started:.1f} s.\n")
@@ -77,18 +80,27 @@ def _stop(supervisor: subprocess.Popen[bytes], profile: Profile, *, leashed: boo
     console.print("Stopped.")
 
 
-def _show_running(profile: Profile) -> None:
-    deadline = time.monotonic() + _ALREADY_SECONDS
-    stack = Stack.running_in(profile.folder)
-    while stack.status()["state"] != "ready":
-        if time.monotonic() > deadline:
-            raise StackError("another run is starting or stopping and takes long; see ./bookstore status")
-        time.sleep(0.2)
+def _showed_running(profile: Profile, *, until: float) -> bool:
+    # Another run that holds the folder may not listen yet, or any more: then it is up to us to try again.
+    try:
+        stack = Stack.running_in(profile.folder)
+        while (status := stack.status())["state"] != "ready":
+            _pause(until)
+    except NotRunningError:
+        _pause(until)
+        return False
     running = stack.profile
     hint = "" if _asked(profile) == _asked(running) else f" {_STAYS}: run ./bookstore down first."
     console.print(f"It is running already.{hint}\n", highlight=False)
-    console.print(status_table(stack.status()))
+    console.print(status_table(status))
     show_what_next(stack.profile)
+    return True
+
+
+def _pause(until: float) -> None:
+    if time.monotonic() > until:
+        raise StackError("another run is starting or stopping and takes long; see ./bookstore status")
+    time.sleep(_PAUSE)
 
 
 def _asked(profile: Profile) -> tuple[object, ...]:

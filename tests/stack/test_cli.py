@@ -1,10 +1,12 @@
 import dataclasses
+import fcntl
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from stack.advisories import UNKNOWN
@@ -13,6 +15,7 @@ from stack.profile import REPOSITORY, Profile
 from stack.running import running_stack
 from tests.factories.certificates import self_signed
 from tests.stack.command import UP, bookstore
+from tests.stack.conditions import eventually
 
 LOW_PORT = 80
 
@@ -92,6 +95,36 @@ def test_up_twice_shows_what_runs(profile: Profile) -> None:
         assert "It is running already." in answer.stdout
         assert f"curl -s '{profile.url}/api/v1/books?limit=3'" in answer.stdout
         assert stack.status() == before
+
+
+def test_up_waits_for_another_run_that_does_not_listen_yet(profile: Profile) -> None:
+    # given a run that has the folder, and nothing more
+    profile.make_folders()
+    attempts = set[int]()
+    with (profile.run / "lock").open("a") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with subprocess.Popen(
+            [sys.executable, "-c", UP, profile.to_json(), "up", "--detach"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        ) as up:
+
+            def gave_up_or_tried_again() -> bool:
+                attempts.update(child.pid for child in psutil.Process(up.pid).children())
+                return len(attempts) > 1 or up.poll() is not None
+
+            eventually(gave_up_or_tried_again, what="a second attempt")
+
+            # when
+            fcntl.flock(other, fcntl.LOCK_UN)
+            shown, complaints = up.communicate(timeout=60)
+
+    # then
+    assert (up.returncode, complaints) == (0, "")
+    assert "Ready after" in shown
+    assert bookstore("down").stdout == "Stopped.\n"
 
 
 def test_down_stops_everything_and_wipe_deletes_the_data(profile: Profile) -> None:
