@@ -3,11 +3,12 @@
 import asyncio
 import sys
 
+from pydantic import ValidationError
 from pymongo.errors import PyMongoError
 
 from app.database import Database, create_collections_and_indexes
 from app.models import DOCUMENTS
-from app.settings import Settings
+from app.settings import Settings, wrong_setting
 
 
 async def migrate(settings: Settings) -> None:
@@ -20,6 +21,9 @@ def main() -> int:
     """Run the job; 0 when everything is there, 1 with a sentence when it can't be made."""
     try:
         asyncio.run(migrate(Settings()))
+    except ValidationError as error:
+        print(wrong_setting(error), file=sys.stderr)  # noqa: T201  # as below
+        return 1
     except PyMongoError as error:
         print(f"Can't make collections and indexes: {error}", file=sys.stderr)  # noqa: T201  # a job speaks to a person
         return 1

@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.mailboxes import address_of
@@ -229,3 +229,14 @@ class Settings(BaseSettings):
     def allowed_origins(self) -> tuple[str, ...]:
         """The origins in `cors_origins`."""
         return listed(self.cors_origins)
+
+
+def wrong_setting(error: ValidationError) -> str:
+    """Return what is wrong first among the settings, as a sentence for a person who starts the program."""
+    first = error.errors(include_input=False, include_context=False)[0]
+    reason = first["msg"].removeprefix("Value error, ")
+    for name in map(str, first["loc"]):
+        variable = name if name.isupper() else f"{Settings.model_config['env_prefix']}{name.upper()}"
+        if variable not in reason:
+            reason = f"{variable}: {reason}"
+    return f"A setting is wrong: {reason}."

@@ -24,7 +24,7 @@ from app.importing.records import RowSource, WrongFile
 from app.importing.sources import FileFormat, open_source
 from app.importing.starter import StarterCatalogue
 from app.importing.synthetic import SyntheticCatalogue
-from app.settings import Settings
+from app.settings import Settings, wrong_setting
 
 ROWS_FAILED: Final = 1
 WRONG_USAGE: Final = 2
@@ -76,7 +76,7 @@ def import_books(  # noqa: PLR0917  # Typer reads a command's options from its p
         _say(speak, str(error))
         raise typer.Exit(WRONG_USAGE) from error
     except ValidationError as error:
-        _say(speak, f"A setting is wrong: {error.errors()[0]['msg'].removeprefix('Value error, ')}.")
+        _say(speak, wrong_setting(error))
         raise typer.Exit(WRONG_USAGE) from error
     except (BookstoreError, OSError) as error:
         _say(speak, f"{error} What is imported stays; run the same command again to go on.")

@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,32 @@ def _from_environment(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Sett
     for name, value in variables.items():
         monkeypatch.setenv(f"BOOKSTORE_{name.upper()}", value)
     return Settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("STRIPE_API_KEY", "sk_test_1", "set STRIPE_API_KEY and STRIPE_WEBHOOK_SECRET both, or neither"),
+        ("BOOKSTORE_SECRET_KEY", "short", "set BOOKSTORE_SECRET_KEY to at least 32 random characters"),
+        ("BOOKSTORE_CORS_ORIGINS", "shop", "BOOKSTORE_CORS_ORIGINS: 'shop' is no origin such as https://shop.example"),
+        (
+            "BOOKSTORE_SESSION_SECONDS",
+            "long",
+            "BOOKSTORE_SESSION_SECONDS: Input should be a valid integer, unable to parse string as an integer",
+        ),
+    ],
+)
+def test_the_job_before_the_start_says_in_a_sentence_which_setting_is_wrong(name: str, value: str, said: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "app.migrate"],
+        env={**os.environ, "BOOKSTORE_SECRET_KEY": RANDOM, name: value},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert (done.returncode, done.stderr) == (1, f"A setting is wrong: {said}.\n")
 
 
 @pytest.mark.parametrize("environment", list(Environment))
