@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Callable
 
 from stack.audit.evidence import Evidence, gather
 from stack.audit.findings import Counts, Finding, Verdict
@@ -14,16 +15,19 @@ from stack.running import Stack
 _PAUSE = 1.0
 
 
-async def audit(stack: Stack, *, patience: float) -> Verdict:
+async def audit(stack: Stack, *, patience: float, tell: Callable[[int, float], None] | None = None) -> Verdict:
     """Return what doesn't agree, and goes on not agreeing for as long as patience lasts, in seconds.
 
     What is under way (a charge whose webhook is on its way, a letter in the queue) settles by itself; what is wrong
-    stays wrong. So a finding counts only if every look had it.
+    stays wrong. So a finding counts only if every look had it. Where the first look has some and there is patience,
+    `tell` hears how many, and for how many seconds there is.
     """
     until = time.monotonic() + patience
     evidence = await gather(stack)
     findings = judged(evidence)
     rounds = 1
+    if findings and patience and tell:
+        tell(len(findings), patience)
     while findings and time.monotonic() < until:
         await asyncio.sleep(_PAUSE)
         evidence = await gather(stack)

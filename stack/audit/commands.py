@@ -27,10 +27,11 @@ def audit(
     ./bookstore audit --json
     """
     from stack.audit.auditing import audit as audited  # noqa: PLC0415  loads the database driver, for this alone
-    from stack.audit.display import show  # noqa: PLC0415
+    from stack.audit.display import show, show_unsettled  # noqa: PLC0415
 
     with judging():
-        verdict = asyncio.run(audited(Stack.running_in(default_profile().folder), patience=patience))
+        stack = Stack.running_in(default_profile().folder)
+        verdict = asyncio.run(audited(stack, patience=patience, tell=None if as_json else show_unsettled))
     if as_json:
         print(json.dumps(verdict.as_json(), indent=2))
     else:

@@ -35,6 +35,13 @@ def show(verdict: Verdict) -> None:
     )
 
 
+def show_unsettled(findings: int, seconds: float) -> None:
+    """Say why there is no verdict yet."""
+    what = "1 thing doesn't" if findings == 1 else f"{findings:,} things don't"
+    why = f"{what} agree yet, as while work is under way"
+    console.print(f"{why}; looking again for up to {seconds:g} s …", highlight=False)
+
+
 def money(minor_units: int) -> str:
     """Return an amount as people write it."""
     return f"{minor_units // 100:,}.{minor_units % 100:02}"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from stack.audit.auditing import audit
-from stack.audit.display import show
+from stack.audit.display import show, show_unsettled
 from stack.audit.findings import Verdict
 from stack.demo.failover import print_report
 from stack.demo.report import Report, judge
@@ -58,7 +58,8 @@ async def check_out(stack: Stack, plan: Plan, *, board: Board | None = None) -> 
     scenario = Scenario(plan)
     watch = board.watch if board else None
     run = await run_under_load(stack, scenario, rate=plan.rate, pattern=PURCHASES, watch=watch)
-    return Checkout(judge(run, scenario), await audit(stack, patience=PATIENCE), len(run.shop.bought))
+    verdict = await audit(stack, patience=PATIENCE, tell=show_unsettled if board else None)
+    return Checkout(judge(run, scenario), verdict, len(run.shop.bought))
 
 
 def print_checkout(outcome: Checkout) -> None:

@@ -201,6 +201,7 @@ async def test_the_command_says_so(world: World) -> None:
     await world.database.ledger_entries.update_one({"payment_id": world.payment}, {"$inc": {"amount": 5}})
     try:
         bad = await asyncio.to_thread(command, "--json", "--patience", "0")
+        patient = await asyncio.to_thread(command, "--patience", "0.5")
     finally:
         await world.database.ledger_entries.update_one({"payment_id": world.payment}, {"$inc": {"amount": -5}})
 
@@ -211,6 +212,9 @@ async def test_the_command_says_so(world: World) -> None:
     assert bad.returncode == 1
     [finding] = json.loads(bad.stdout)["findings"]
     assert (finding["invariant"], finding["subject"], finding["fault"]) == ("money", world.payment, "books")
+    assert patient.stdout.startswith(
+        "1 thing doesn't agree yet, as while work is under way; looking again for up to 0.5 s …\nholds  I1"
+    )
 
 
 async def test_charges_that_nobody_recorded_are_named(world: World) -> None:
