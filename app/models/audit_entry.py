@@ -1,6 +1,6 @@
 """Keeps what the shop's people changed: rows that are written once and never changed or removed by the program."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Final
 
@@ -61,14 +61,22 @@ class AuditEntry(Document):
         IndexModel([("changes.of", ASCENDING), ("_id", DESCENDING)]),
     ]
 
+    @staticmethod
+    def about(*, actor: str | None, action: str | None, of: str | None) -> dict[str, Any]:
+        """Return the query for entries by this actor, with this action, about this thing."""
+        asked = {"actor": actor, "action": action, "changes.of": of}
+        return {name: value for name, value in asked.items() if value is not None}
+
     @classmethod
-    async def page(
-        cls, *, actor: str | None, action: str | None, of: str | None, before: str | None, limit: int
-    ) -> "list[AuditEntry]":
-        """Return entries by this actor, with this action, about this thing, the newest first."""
-        asked = {"actor": actor, "action": action, "changes.of": of, "_id": {"$lt": before} if before else None}
-        query = {name: value for name, value in asked.items() if value is not None}
-        return await cls.find(query).sort([("_id", SortDirection.DESCENDING)]).limit(limit).to_list()
+    async def page(cls, query: Mapping[str, Any], *, before: str | None, limit: int) -> "list[AuditEntry]":
+        """Return entries that a query names, the newest first."""
+        further = {"_id": {"$lt": before}} if before else {}
+        return await cls.find({**query, **further}).sort([("_id", SortDirection.DESCENDING)]).limit(limit).to_list()
+
+    @classmethod
+    async def count_matching(cls, query: Mapping[str, Any], *, at_most: int) -> int:
+        """Return how many entries a query names, counted up to `at_most`."""
+        return await cls.get_pymongo_collection().count_documents(dict(query), limit=at_most)
 
 
 async def snapshots(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Final
 
 from beanie import Document, SortDirection
 from pydantic import Field
@@ -14,6 +14,8 @@ from app.ids import MOVEMENT, BookId, MovementId, OrderId, new_id
 from app.schemas.book import Availability
 
 DEFAULT_LOW_STOCK_THRESHOLD = 5
+
+_LOW: Final = {"$expr": {"$lte": [{"$subtract": ["$on_hand", "$held"]}, "$low_stock_threshold"]}}
 
 
 def available(copies: int) -> dict[str, Any]:
@@ -129,7 +131,7 @@ class Inventory(Document):
     @classmethod
     async def low(cls, *, after: tuple[int, str] | None, limit: int) -> "list[Inventory]":
         """Return inventories at or below their threshold, the emptiest first."""
-        query: dict[str, Any] = {"$expr": {"$lte": [{"$subtract": ["$on_hand", "$held"]}, "$low_stock_threshold"]}}
+        query: dict[str, Any] = dict(_LOW)
         if after is not None:
             query["$or"] = [{"on_hand": {"$gt": after[0]}}, {"on_hand": after[0], "_id": {"$gt": after[1]}}]
         return (
@@ -138,6 +140,11 @@ class Inventory(Document):
             .limit(limit)
             .to_list()
         )
+
+    @classmethod
+    async def count_low(cls, *, at_most: int) -> int:
+        """Return how many inventories are at or below their threshold, counted up to `at_most`."""
+        return await cls.get_pymongo_collection().count_documents(_LOW, limit=at_most)
 
 
 class StockMovement(Document):
@@ -180,3 +187,8 @@ class StockMovement(Document):
         """Return the book's movements, the newest first."""
         query: dict[str, Any] = {"book_id": book_id} | ({"_id": {"$lt": before}} if before else {})
         return await cls.find(query).sort([("_id", SortDirection.DESCENDING)]).limit(limit).to_list()
+
+    @classmethod
+    async def count_of_book(cls, book_id: str, *, at_most: int) -> int:
+        """Return how many movements the book has, counted up to `at_most`."""
+        return await cls.get_pymongo_collection().count_documents({"book_id": book_id}, limit=at_most)

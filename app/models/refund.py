@@ -147,3 +147,8 @@ class Refund(Document):
         """Return up to `limit` refunds of a payment, the newest first."""
         query: dict[str, Any] = {"payment_id": payment_id} | ({"_id": {"$lt": before}} if before else {})
         return await cls.find(query).sort([("_id", SortDirection.DESCENDING)]).limit(limit).to_list()
+
+    @classmethod
+    async def count_of(cls, payment_id: str, *, at_most: int) -> int:
+        """Return how many refunds a payment has, counted up to `at_most`."""
+        return await cls.get_pymongo_collection().count_documents({"payment_id": payment_id}, limit=at_most)

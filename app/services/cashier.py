@@ -201,7 +201,9 @@ async def list_refunds(database: Database, payment_id: str, *, page: PageRequest
             raise NotFound("There is no such payment.")
         return await Refund.page(payment_id, before=before, limit=page.fetch)
 
-    return page.page_of([((one.id,), refund_view(one)) for one in await database.fresh(read)])
+    found = await database.fresh(read)
+    total = await Refund.count_of(payment_id, at_most=COUNTED_UP_TO + 1) if page.with_total else None
+    return page.page_of([((one.id,), refund_view(one)) for one in found], total)
 
 
 async def _payment(payment_id: str, attempt: Attempt) -> Payment:

@@ -4,7 +4,7 @@ from app import clock
 from app.errors import InsufficientStock, NotFound
 from app.idempotency import Answer, Attempt, Once, Writer
 from app.models.inventory import Inventory, MovementKind, StockMovement
-from app.pagination import Page, PageRequest
+from app.pagination import COUNTED_UP_TO, Page, PageRequest
 from app.schemas.inventory import InventoryChange, InventoryView, MovementView
 from app.services.shelf import show_availability, turn_at
 
@@ -80,11 +80,13 @@ async def list_movements(book_id: str, *, page: PageRequest) -> Page[MovementVie
     await get_inventory(book_id)
     before = page.after[0] if page.after else None
     found = await StockMovement.of_book(book_id, before=before, limit=page.fetch)
-    return page.page_of([((one.id,), MovementView.model_validate(one)) for one in found])
+    total = await StockMovement.count_of_book(book_id, at_most=COUNTED_UP_TO + 1) if page.with_total else None
+    return page.page_of([((one.id,), MovementView.model_validate(one)) for one in found], total)
 
 
 async def list_low_stock(*, page: PageRequest) -> Page[InventoryView]:
     """Return the stocks at or below their threshold, the emptiest first."""
     after = (page.after[0], page.after[1]) if page.after else None
     found = await Inventory.low(after=after, limit=page.fetch)
-    return page.page_of([((one.on_hand, one.id), inventory_view(one)) for one in found])
+    total = await Inventory.count_low(at_most=COUNTED_UP_TO + 1) if page.with_total else None
+    return page.page_of([((one.on_hand, one.id), inventory_view(one)) for one in found], total)

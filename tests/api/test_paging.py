@@ -121,3 +121,33 @@ async def test_what_belongs_to_one_person_has_pages_too(
     assert (seen, pages) == (whole["data"], 2)
     assert_problem(await client.get(f"{path}?cursor=x", headers=mine), 400, "cursor_invalid")
     assert_problem(await client.get(f"{path}?limit=0", headers=mine), 422, "validation_error")
+
+
+@pytest.mark.parametrize("what", ["low-stock", "movements", "audit-log", "refunds"])
+async def test_staffs_lists_say_how_many_there_are_when_asked(
+    customer: httpx.AsyncClient, staff: httpx.AsyncClient, admin: httpx.AsyncClient, what: str
+) -> None:
+    # given: two of each
+    book = await a_stocked_book(staff, copies=3)
+    await a_stocked_book(staff, copies=4)
+    key = {"Idempotency-Key": "one"}
+    placed = (await order(customer, (book, 1), headers=key, payment_method="pm_card_visa")).json()
+    refunds = f"{API}/payments/{placed['payment']['id']}/refunds"
+    for amount in (100, 200):
+        body, key = {"amount": {"amount": amount, "currency": "USD"}}, {"Idempotency-Key": f"refund-{amount}"}
+        assert (await staff.post(refunds, json=body, headers=key)).status_code == 201
+    path = {
+        "low-stock": f"{API}/inventory/low-stock",
+        "movements": f"{API}/inventory/{book}/movements",
+        "audit-log": f"{API}/admin/audit-log",
+        "refunds": refunds,
+    }[what]
+
+    # when
+    whole = (await admin.get(path)).json()
+    part = (await admin.get(f"{path}?limit=1&include=total")).json()
+
+    # then
+    assert len(whole["data"]) > 1
+    assert "total" not in whole["page"]
+    assert part["page"]["total"] == {"value": len(whole["data"]), "relation": "eq"}
