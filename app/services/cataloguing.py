@@ -73,8 +73,9 @@ async def patch_book(
     async def work(attempt: Attempt) -> BookView:
         book = await _seen_book(book_id, if_match, attempt.session)
         writable = _writable(book)
-        # One ISBN is derived from the other: a patch of one must not be held against the other's old value.
-        if "isbn13" in patch or "isbn10" in patch:
+        # One ISBN is derived from the other: a patch of one must not be held against the other's old value. To take the
+        # short one away isn't to take the long one away.
+        if "isbn13" in patch or patch.get("isbn10") is not None:
             writable |= {"isbn13": None, "isbn10": None}
         shape = LanguageUnknown if book.language is None and "language" not in patch else BookInput
         given = apply_patch(shape, writable, patch)

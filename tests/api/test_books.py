@@ -111,6 +111,20 @@ async def test_a_book_that_was_imported_without_a_language_can_be_changed(
     assert (emptied.status_code, emptied.json()["errors"][0]["pointer"]) == (422, "/language")
 
 
+async def test_taking_the_short_isbn_away_leaves_the_book_its_long_one(staff: httpx.AsyncClient) -> None:
+    # given
+    book = await a_book(staff, isbn13="9780441478125")
+    path = f"{API}/books/{book['id']}"
+
+    # when
+    without_short = await staff.patch(path, json={"isbn10": None}, headers={"If-Match": "*"})
+    without_long = await staff.patch(path, json={"isbn13": None}, headers={"If-Match": "*"})
+
+    # then: as if it had been sent whole, the short one follows from the long one
+    assert (without_short.json()["isbn13"], without_short.json()["isbn10"]) == ("9780441478125", "0441478123")
+    assert (without_long.json()["isbn13"], without_long.json()["isbn10"]) == (None, None)
+
+
 async def test_a_patch_is_checked_as_if_it_had_been_sent_whole(staff: httpx.AsyncClient) -> None:
     book = await a_book(staff)
     path = f"{API}/books/{book['id']}"
