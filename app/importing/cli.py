@@ -70,7 +70,7 @@ def import_books(  # noqa: PLR0917  # Typer reads a command's options from its p
         source = _source(file, file_format, starter=starter, if_empty=if_empty, synthetic=synthetic, seed=seed)
         settings = _settings()
         with ExitStack() as stack:
-            report_file = stack.enter_context(_opened(report)) if report else None
+            report_file = stack.enter_context(_opened(report, file)) if report else None
             tally = asyncio.run(_run(settings, source, report_file, if_empty=if_empty, dry_run=dry_run, speak=speak))
     except WrongFile as error:
         _say(speak, str(error))
@@ -118,7 +118,9 @@ def _settings() -> Settings:
     return settings
 
 
-def _opened(report: Path) -> TextIO:
+def _opened(report: Path, file: Path | None) -> TextIO:
+    if file is not None and report.exists() and report.samefile(file):
+        raise WrongFile(f"{report} is the file that is imported; write the report to another one.")
     try:
         return report.open("w", encoding="utf-8")
     except OSError as error:

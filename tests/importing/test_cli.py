@@ -72,6 +72,19 @@ def test_a_good_import_ends_with_exit_code_0_and_so_does_its_repetition(
     assert run(settings, path)[0] == 0
 
 
+def test_a_report_is_never_written_over_the_file_that_is_imported(tmp_path: Path) -> None:
+    path = goodbooks(tmp_path, goodbooks_line(1))
+    before = path.read_bytes()
+    link = tmp_path / "link.csv"
+    link.symlink_to(path)
+
+    refused = [run_here(path, "--report", report) for report in (path, link)]
+
+    assert [code for code, _, _ in refused] == [2, 2]
+    assert all("is the file that is imported" in errors for _, _, errors in refused)
+    assert path.read_bytes() == before
+
+
 async def test_an_empty_shop_gets_the_starter_books_and_its_staffs_edits_stay(
     shop: Resources, settings: Settings
 ) -> None:
