@@ -81,6 +81,14 @@ def _in_utc(value: datetime) -> datetime:
 Moment = Annotated[AwareDatetime, BeforeValidator(_spelt_as_moment), AfterValidator(_in_utc)]
 """A moment that a client names, as RFC 3339 writes it; in UTC from here on."""
 
+
+def _capitalised(tag: str) -> str:
+    """Return a language tag as RFC 5646, section 2.1.1, writes it: `pt-br` is `pt-BR`, `zh-hant` is `zh-Hant`."""
+    first, *others = tag.split("-")
+    usual = {2: str.upper, 4: str.capitalize}
+    return "-".join([first, *(usual.get(len(one), str.lower)(one) for one in others)])
+
+
 Language = Annotated[
     str,
     StringConstraints(
@@ -89,11 +97,12 @@ Language = Annotated[
         ),
         max_length=35,
     ),
+    AfterValidator(_capitalised),
     WithJsonSchema(
         {"type": "string", "pattern": "^[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$", "maxLength": 35, "examples": ["en"]},
     ),
 ]
-"""A BCP 47 language tag such as `en` or `pt-BR`."""
+"""A BCP 47 language tag such as `en` or `pt-BR`, in one spelling whatever its letters' case."""
 
 
 def _spelt_as_integer(value: object) -> object:

@@ -220,6 +220,20 @@ async def test_filters_mean_or_within_and_and_between(staff: httpx.AsyncClient, 
     assert (await client.get(f"{API}/books?sort=colour")).status_code == 422
 
 
+async def test_a_language_is_the_same_however_its_tag_is_capitalised(
+    staff: httpx.AsyncClient, client: httpx.AsyncClient
+) -> None:
+    # given
+    made = [await a_book(staff, language=tag) for tag in ("pt-br", "pt-BR", "zh-hant-TW")]
+
+    # when
+    found = (await client.get(f"{API}/books?language=pt-Br")).json()["data"]
+
+    # then
+    assert [book["language"] for book in made] == ["pt-BR", "pt-BR", "zh-Hant-TW"]
+    assert {book["id"] for book in found} == {book["id"] for book in made[:2]}
+
+
 async def test_related_books_come_series_first(staff: httpx.AsyncClient, client: httpx.AsyncClient) -> None:
     series = {"name": "Hainish Cycle"}
     book = await a_book(staff, series=series)
