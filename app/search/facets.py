@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any, Final
 
 from app.schemas.search import Facet, FacetRange, FacetValue
-from app.search.text import normalise
+from app.search.text import name_key
 
 FIELDS: Final[Mapping[Facet, str]] = {
     Facet.CATEGORY: "category_path",
@@ -87,7 +87,7 @@ def _one_spelling_each(counts: Counter[str]) -> Counter[str]:
     spelled: dict[str, str] = {}
     merged: Counter[str] = Counter()
     for name, count in counts.most_common(4 * _VALUES):
-        merged[spelled.setdefault(normalise(name), name)] += count
+        merged[spelled.setdefault(name_key(name), name)] += count
     return merged
 
 

@@ -70,8 +70,13 @@ def tokenise(text: str) -> list[str]:
 
 
 def normalise(text: str) -> str:
-    """Return the text's words in normal form, with single spaces: the key by which names are compared."""
+    """Return the text's words in normal form, with single spaces."""
     return " ".join(_words(fold(text)))
+
+
+def name_key(name: str) -> str:
+    """Return the key by which authors, publishers and series are told apart: the normal form, of those with words."""
+    return normalise(name) or name.strip()
 
 
 def spans(text: str) -> Iterator[Span]:
@@ -124,9 +129,9 @@ def index_fields(
         title=normalise(title),
         authors=normalise(" , ".join(authors)),
         series=normalise(series),
-        author_keys=list(dict.fromkeys(key for key in map(normalise, authors) if key)),
-        publisher_key=normalise(publisher or "") or None,
-        series_key=normalise(series_name or "") or None,
+        author_keys=list(dict.fromkeys(map(name_key, authors))),
+        publisher_key=name_key(publisher) if publisher else None,
+        series_key=name_key(series_name) if series_name else None,
     )
 
 

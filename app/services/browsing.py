@@ -14,7 +14,7 @@ from app.schemas.book import BatchView, BookView, Cover
 from app.schemas.book_query import BookFilters
 from app.schemas.fields import parse_isbn
 from app.schemas.listing import Listing
-from app.search.text import normalise
+from app.search.text import name_key
 
 _RELATED_CANDIDATES = 60
 
@@ -62,9 +62,9 @@ async def narrowing_query(filters: BookFilters) -> dict[str, Any]:
     return filter_query(
         filters,
         category_ids=[category.id for category in categories],
-        author_keys=map(normalise, filters.author),
-        publisher_keys=map(normalise, filters.publisher),
-        series_keys=map(normalise, filters.series),
+        author_keys=map(name_key, filters.author),
+        publisher_keys=map(name_key, filters.publisher),
+        series_keys=map(name_key, filters.series),
     )
 
 

@@ -234,6 +234,24 @@ async def test_a_language_is_the_same_however_its_tag_is_capitalised(
     assert {book["id"] for book in found} == {book["id"] for book in made[:2]}
 
 
+async def test_names_without_a_letter_are_names_too(staff: httpx.AsyncClient, client: httpx.AsyncClient) -> None:
+    # given
+    book = await a_book(staff, title="Odd", authors=["!!!"], publisher="\N{BLACK HEART SUIT}", series={"name": "…"})
+    in_series = await a_book(staff, title="Odder", series={"name": "…"})
+    await a_book(staff, title="Other", authors=["???"])
+
+    # when
+    found = [
+        (await client.get(f"{API}/books", params=query)).json()["data"]
+        for query in ({"author": "!!!"}, {"publisher": "\N{BLACK HEART SUIT}"}, {"author": "…"})
+    ]
+    related = (await client.get(f"{API}/books/{book['id']}/related")).json()["data"]
+
+    # then
+    assert [[one["id"] for one in books] for books in found] == [[book["id"]], [book["id"]], []]
+    assert [one["id"] for one in related] == [in_series["id"]]
+
+
 async def test_related_books_come_series_first(staff: httpx.AsyncClient, client: httpx.AsyncClient) -> None:
     series = {"name": "Hainish Cycle"}
     book = await a_book(staff, series=series)
