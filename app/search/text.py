@@ -23,7 +23,14 @@ STOP_WORDS: Final = frozenset((
 """Words too common to decide anything: they order results, they never exclude one, unless there are no others."""
 
 _APOSTROPHES: Final = "\u2019\u2018\u02bc\u02bb\u02b9\u2032\u0060\u00b4\uff07"
-_INVISIBLE: Final = "\u00ad\u200b\u200c\u200d"
+_INVISIBLE: Final = "\u00ad\u034f\u200b\u200c\u200d" + "".join(map(chr, range(0xFE00, 0xFE10)))
+_MARKS: Final = "".join(
+    mark
+    for mark in map(chr, range(0x0300, 0x10000))
+    if unicodedata.category(mark).startswith("M") and mark not in _INVISIBLE
+)
+"""Belong to the letter before them: accents, and vowels in Indic scripts and Thai, none of which `\\w` matches."""
+
 _LETTERS: Final = str.maketrans(
     {
         "ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "\u0131": "i", "ħ": "h",
@@ -32,11 +39,15 @@ _LETTERS: Final = str.maketrans(
         **dict.fromkeys(_INVISIBLE, ""),
     }
 )  # fmt: skip
-_WORD: Final = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
-_SHOWN_WORD: Final = re.compile(rf"[^\W_](?:[^\W_]|[\u0300-\u036f',{_APOSTROPHES}{_INVISIBLE}](?=[^\W_]))*")
-_INITIALS: Final = re.compile(r"(?<![^\W_])(?<!')[^\W\d_](?:(?:\.\s{0,3}|\s{1,3})[^\W\d_](?![^\W_])(?!'))+")
+_RUN: Final = rf"[^\W_]+(?:[{_MARKS}][^\W_]*)*"
+_LETTERS_ONLY: Final = rf"[^\W\d_]+(?:[{_MARKS}][^\W\d_]*)*"
+_WORD: Final = re.compile(rf"{_RUN}(?:'{_RUN})*")
+_SHOWN_WORD: Final = re.compile(rf"[^\W_](?:[^\W_]|[{_MARKS}]|[',{_APOSTROPHES}{_INVISIBLE}](?=[^\W_]))*")
+_INITIALS: Final = re.compile(
+    rf"(?<![^\W_])(?<![{_MARKS}'])[^\W\d_](?:(?:\.\s{{0,3}}|\s{{1,3}})[^\W\d_](?![^\W_])(?![{_MARKS}']))+"
+)
 _THOUSANDS: Final = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
-_COMPOUND: Final = re.compile(r"(?<![\w'-])([^\W\d_]+)-([^\W\d_]+)(?![\w'-])")
+_COMPOUND: Final = re.compile(rf"(?<![\w'{_MARKS}-])({_LETTERS_ONLY})-({_LETTERS_ONLY})(?![\w'{_MARKS}-])")
 _ELIDED: Final = re.compile(r"(?<![^\W_])[^\W\d_]{1,2}'([^\W\d_]{3,})")
 _POSSESSIVE: Final = re.compile(r"([^\W\d_]{2,})'s(?![^\W_])")
 

@@ -36,6 +36,12 @@ def indexed(**names: object) -> SearchFields:
         ("snake_case", "snake case"),
         ("ﬁne print", "fine print"),
         ("美少女戦士", "美少女戦士"),
+        ("हिन्दी की किताब", "हिनदी की किताब"),
+        ("சிவகாமியின் சபதம்", "சிவகாமியின சபதம"),
+        ("ที่นี่ 2", "ทีนี 2"),
+        ("क की ख", "क की ख"),
+        ("गीत म र", "गीत मर"),
+        ("I ❤\ufe0f NY", "i ny"),
         ("?!… —", ""),
         ("a\x00b \ud800c", "a b c"),
     ],
@@ -71,6 +77,14 @@ def test_words_are_marked_as_they_are_written() -> None:
         ("20000", "20,000"),
         ("times", "times"),
     ]
+
+
+def test_vowel_signs_belong_to_the_words_that_they_are_written_in() -> None:
+    text = "की गीता, cafe\u0301 Vie\u0323\u0302t"
+
+    assert [text[span.start : span.end] for span in spans(text)] == ["की", "गीता", "cafe\u0301", "Vie\u0323\u0302t"]
+    assert indexed(title="गीत-कार", authors=["सीता"]).terms == ["गीत", "कार", "गीतकार", "सीता"]
+    assert normalise("सीता") != normalise("सुता")
 
 
 def test_a_book_is_indexed_by_its_names_first_then_its_numbers_then_its_prose() -> None:
@@ -114,7 +128,19 @@ def test_a_long_description_adds_words_up_to_a_limit() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["a " * 10_000, "a." * 10_000, "a'" * 10_000, "1," * 10_000, "a-" * 10_000, "'" * 20_000]
+    "text",
+    [
+        "a " * 10_000,
+        "a." * 10_000,
+        "a'" * 10_000,
+        "1," * 10_000,
+        "a-" * 10_000,
+        "'" * 20_000,
+        "ก" + "\u0e34" * 20_000,
+        "กิ-" * 7_000,
+        "กิ" * 10_000,
+        "\u0e34" * 20_000,
+    ],
 )
 def test_no_text_takes_long(text: str) -> None:
     started = time.perf_counter()
