@@ -35,10 +35,10 @@ def rebuild_search_vocabulary() -> None:
 
 @celery_app.task(name="catalogue.relabel_books")
 def finish_relabelling() -> None:
-    """Finish changes of categories that a process left half done when it died."""
+    """Finish changes of categories that a process left half done when it died, and deletions that a book crossed."""
 
-    async def use_case(_: Database) -> None:
-        await relabel_books()
+    async def use_case(database: Database) -> None:
+        await relabel_books(database)
 
     run(use_case)
 

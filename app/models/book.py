@@ -224,39 +224,44 @@ class Book(Document):
         return found is not None
 
     @classmethod
-    async def relabel(cls, ref: CategoryRef) -> int:
-        """Give the category's new slug and name to every book that stands in it; return how many books that changed."""
-        stale = {
-            "categories": {
-                "$elemMatch": {"id": ref.id, "$or": [{"slug": {"$ne": ref.slug}}, {"name": {"$ne": ref.name}}]}
-            }
-        }
-        result = await cls.get_pymongo_collection().update_many(
-            {"category_path": ref.id, **stale},
-            {"$set": {"categories.$[one].slug": ref.slug, "categories.$[one].name": ref.name}},
-            array_filters=[{"one.id": ref.id}],
-        )
-        return result.modified_count
+    async def categories_named(cls) -> list[str]:
+        """Return the ids of all categories that any book stands in or below: a look at the index alone."""
+        return await cls.get_pymongo_collection().distinct("category_path")
 
     @classmethod
-    async def reshelve(cls, paths: Mapping[str, list[CategoryId]], moved: str) -> int:
-        """Work out `category_path` anew for the books below a category that moved; return how many books that changed.
+    async def ids_below(cls, category_ids: Sequence[str]) -> list[str]:
+        """Return the ids of the books that stand in these categories or below them, archived ones among them."""
+        cursor = cls.get_pymongo_collection().find({"category_path": {"$in": list(category_ids)}}, {"_id": 1})
+        return [row["_id"] async for row in cursor]
 
-        `paths` gives every category's path by its id.
+    @classmethod
+    async def follow(
+        cls, book_ids: Sequence[str], tree: Sequence[tuple[CategoryRef, list[CategoryId]]], *, gone: Sequence[str] = ()
+    ) -> int:
+        """Let books say of their categories what the tree says, and leave those that are gone; return how many changed.
+
+        `tree` gives every category with its path; a book that names a later one is left as it is. The database works
+        out the values: read here and written there, they could undo what staff wrote in between.
         """
-        collection = cls.get_pymongo_collection()
-        combinations = await collection.distinct("categories.id", {"category_path": moved})
-        changed = 0
-        asked = {"categories.id": 1, "category_path": 1}
-        async for book in collection.find({"categories.id": {"$in": combinations}}, asked):
-            path = sorted({step for one in book["categories"] for step in paths.get(one["id"], [])})
-            if path == book["category_path"]:
-                continue
-            result = await collection.update_one(
-                {"_id": book["_id"], "category_path": {"$ne": path}}, {"$set": {"category_path": path}}
-            )
-            changed += result.modified_count
-        return changed
+        ids = [ref.id for ref, _ in tree]
+        refs, paths = {"$literal": [ref.model_dump() for ref, _ in tree]}, {"$literal": [path for _, path in tree]}
+        kept = {"$filter": {"input": "$categories", "as": "one", "cond": {"$in": ["$$one.id", ids]}}}
+        as_named = {"$arrayElemAt": [refs, {"$indexOfArray": [ids, "$$one.id"]}]}
+        path = {"$arrayElemAt": [paths, {"$indexOfArray": [ids, "$$this.id"]}]}
+        steps = {"$reduce": {"input": kept, "initialValue": [], "in": {"$setUnion": ["$$value", path]}}}
+        later = {"$elemMatch": {"id": {"$nin": [*ids, *gone]}}}
+        result = await cls.get_pymongo_collection().update_many(
+            {"_id": {"$in": list(book_ids)}, "categories": {"$not": later}},
+            [
+                {
+                    "$set": {
+                        "categories": {"$map": {"input": kept, "as": "one", "in": as_named}},
+                        "category_path": {"$sortArray": {"input": steps, "sortBy": 1}},
+                    }
+                }
+            ],
+        )
+        return result.modified_count
 
     @classmethod
     async def set_availability(
