@@ -88,26 +88,16 @@ class BatchWriter:
             for r in rows
             if isinstance(r, RowFailure)
         ]
-        facts: list[tuple[BookRecord, documents.Stored]] = []
-        for record in rows:
-            if isinstance(record, BookRecord):
-                try:
-                    placement = await self._shelves.place(record.categories) if record.categories else _NOWHERE
-                    facts.append((record, documents.facts_of(record, placement)))
-                except UnusableCategory as error:
-                    refused.append(_failure(record, "category_invalid", str(error)))
-        written = await self._write(facts, {})
+        written = await self._write([row for row in rows if isinstance(row, BookRecord)], {})
         return sorted(refused + written, key=lambda verdict: verdict.line)
 
-    async def _write(
-        self, facts: Sequence[tuple[BookRecord, documents.Stored]], done: dict[str, RowVerdict]
-    ) -> list[RowVerdict]:
+    async def _write(self, records: Sequence[BookRecord], done: dict[str, RowVerdict]) -> list[RowVerdict]:
         """Plan and commit; `done` keeps what earlier tries may have committed although their answer was lost."""
         conflicts = 0
         give_up_at = clock.monotonic() + PATIENCE_SECONDS
-        while facts:
+        while records:
             try:
-                plan = await self._plan(facts, done)
+                plan = await self._plan(records, done)
                 if self._dry_run or not (plan.books or plan.updates):
                     if done:
                         # Committed by an earlier try, whose answer was lost.
@@ -115,7 +105,7 @@ class BatchWriter:
                     return plan.verdicts
                 done |= {
                     record.source: verdict
-                    for (record, _), verdict in zip(facts, plan.verdicts, strict=True)
+                    for record, verdict in zip(records, plan.verdicts, strict=True)
                     if verdict.verdict in {Verdict.CREATED, Verdict.UPDATED}
                 }
                 await self._commit(plan)
@@ -126,39 +116,55 @@ class BatchWriter:
             except (_Overtaken, DuplicateKeyError) as error:
                 conflicts += 1
                 if conflicts > _RETRIES_ON_CONFLICT:
-                    return await self._in_halves(facts, done, error)
+                    return await self._in_halves(records, done, error)
             else:
                 await self._after_commit([book["_id"] for book in plan.books] + [update[0] for update in plan.updates])
                 return plan.verdicts
         return []
 
     async def _in_halves(
-        self, facts: Sequence[tuple[BookRecord, documents.Stored]], done: dict[str, RowVerdict], error: Exception
+        self, records: Sequence[BookRecord], done: dict[str, RowVerdict], error: Exception
     ) -> list[RowVerdict]:
         """Find the row that doesn't go in, and write the others."""
-        if len(facts) == 1:
+        if len(records) == 1:
             detail = (
                 "Another writer keeps changing this book."
                 if isinstance(error, _Overtaken)
                 else "A unique value is taken."
             )
-            return [_failure(facts[0][0], "conflict", detail)]
-        middle = len(facts) // 2
-        return await self._write(facts[:middle], done) + await self._write(facts[middle:], done)
+            return [_failure(records[0], "conflict", detail)]
+        middle = len(records) // 2
+        return await self._write(records[:middle], done) + await self._write(records[middle:], done)
 
-    async def _plan(self, facts: Sequence[tuple[BookRecord, documents.Stored]], done: dict[str, RowVerdict]) -> _Plan:
+    async def _placed(self, records: Sequence[BookRecord]) -> list[tuple[BookRecord, documents.Stored | None, str]]:
+        """Return each record with the facts that it tells, or with why its categories can't be."""
+        if any(record.categories for record in records):
+            await self._shelves.load()  # staff rename, move and delete categories while an import runs
+        placed: list[tuple[BookRecord, documents.Stored | None, str]] = []
+        for record in records:
+            try:
+                placement = await self._shelves.place(record.categories) if record.categories else _NOWHERE
+                placed.append((record, documents.facts_of(record, placement), ""))
+            except UnusableCategory as error:
+                placed.append((record, None, str(error)))
+        return placed
+
+    async def _plan(self, records: Sequence[BookRecord], done: dict[str, RowVerdict]) -> _Plan:
         try:
-            existing = await _by("source", [record.source for record, _ in facts], documents.FACT_FIELDS)
-            wanted = [record.isbn13 for record, _ in facts if record.isbn13 is not None]
+            facts = await self._placed(records)
+            existing = await _by("source", [record.source for record in records], documents.FACT_FIELDS)
+            wanted = [record.isbn13 for record in records if record.isbn13 is not None]
             holders = await _by("isbn13", wanted, {"isbn13": 1, "source": 1})
         except PyMongoError as error:
             raise as_domain_error(error) from error
         plan = _Plan([], [], [], [], [])
         moment = clock.now()
-        for record, said in facts:
+        for record, said, refusal in facts:
             book = existing.get(record.source)
             holder = holders.get(record.isbn13 or "")
-            if holder is not None and (book is None or holder["_id"] != book["_id"]):
+            if said is None:
+                plan.verdicts.append(_failure(record, "category_invalid", refusal))
+            elif holder is not None and (book is None or holder["_id"] != book["_id"]):
                 detail = f"The ISBN {record.isbn13} belongs to the book {holder['_id']}."
                 plan.verdicts.append(_failure(record, "isbn_taken", detail))
             elif book is None:

@@ -44,9 +44,11 @@ class Shelves:
         self._by_path: dict[str, Category] = {}
 
     async def load(self) -> None:
-        """Read the whole tree."""
-        self._by_path.clear()
-        for category in await Category.everything():
+        """Read the whole tree, as it is now; what a dry run would have made is forgotten."""
+        everything = await Category.everything()
+        for known in (self._by_id, self._by_slug, self._by_path):
+            known.clear()
+        for category in everything:
             self._remember(category)
 
     async def place(self, paths: Sequence[str]) -> Placement:

@@ -1,0 +1,98 @@
+"""Imported books stand where the catalogue has their categories now, whatever happens to those meanwhile."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from app.errors import NoPrimary
+from app.importing.batches import RowVerdict, Verdict
+from app.importing.imports import BATCH_ROWS, import_rows
+from app.importing.records import RowSource
+from app.importing.sources import open_source
+from app.lifespan import Resources
+from app.models.category import Category
+from app.services.shelving import relabel_books
+from tests.factories.books import API, a_category, book_body
+from tests.importing.files import write
+
+
+def stock_file(path: Path, titles: Iterable[str], *categories: str) -> RowSource:
+    rows = [json.dumps(book_body(title=title, categories=categories)) for title in titles]
+    return open_source(write(path / "stock.jsonl", rows))
+
+
+async def shelves_of(shop: Resources, what: str) -> dict[str, int]:
+    found: dict[str, int] = {}
+    async for book in shop.database.database["books"].find({}):
+        for category in book["categories"]:
+            found[category[what]] = found.get(category[what], 0) + 1
+    return found
+
+
+async def test_a_category_renamed_during_an_import_has_its_new_name_in_the_books_after(
+    shop: Resources, staff: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    # given
+    category = await a_category(staff, name="Old", slug="old")
+    titles = [f"Book {number}" for number in range(4 * BATCH_ROWS)]
+    rows: list[RowVerdict] = []
+
+    # when
+    async for row in import_rows(shop.database, stock_file(tmp_path, titles, category["id"])):
+        rows.append(row)
+        if len(rows) == 1:
+            renamed = {"name": "New", "slug": "new"}
+            path, headers = f"{API}/categories/{category['id']}", {"If-Match": "*"}
+            assert (await staff.patch(path, json=renamed, headers=headers)).status_code == 200
+    late = {"_id": {"$in": [row.book_id for row in rows[2 * BATCH_ROWS :]]}}
+
+    # then: only batches that were on their way may need the job that comes after a change
+    assert {row.verdict for row in rows} == {Verdict.CREATED}
+    assert await shop.database.database["books"].distinct("categories", late) == [
+        {"id": category["id"], "slug": "new", "name": "New"}
+    ]
+
+
+async def test_an_import_reads_the_tree_anew_for_each_batch(
+    shop: Resources, staff: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    # given: a category that goes away under the import, and is made again by another
+    await a_category(staff, name="Fiction")
+    titles = [f"Book {number}" for number in range(4 * BATCH_ROWS)]
+
+    # when
+    rows = 0
+    async for _ in import_rows(shop.database, stock_file(tmp_path, titles, "fiction")):
+        rows += 1
+        if rows == 1:
+            await shop.database.database["categories"].delete_many({})
+    await relabel_books(shop.database)
+
+    # then: no book names the one that is gone
+    [category] = await Category.everything()
+    assert list(await shelves_of(shop, "id")) == [category.id]
+
+
+async def test_an_import_waits_out_an_election_while_it_makes_a_category(
+    shop: Resources, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given
+    intact, failures = shop.database.run_in_transaction, [NoPrimary("There is no primary.")]
+
+    async def fails_once(*args: Any, **kwargs: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return await intact(*args, **kwargs)
+
+    monkeypatch.setattr(shop.database, "run_in_transaction", fails_once)
+
+    # when
+    rows = [row async for row in import_rows(shop.database, stock_file(tmp_path, ["A"], "new"))]
+
+    # then
+    assert [row.verdict for row in rows] == [Verdict.CREATED]
+    assert await shelves_of(shop, "slug") == {"new": 1}
