@@ -2,8 +2,9 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Final
 
 from pymongo.asynchronous.client_session import AsyncClientSession
@@ -15,6 +16,7 @@ from app.ids import CategoryId
 from app.models.category import Category
 
 MAX_DEPTH: Final = 8
+_MAX_SLUG: Final = 100
 _NOT_IN_SLUGS: Final = re.compile(r"[^a-z0-9]+")
 _SLUG: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _SMALL_WORDS: Final = frozenset({"and", "of", "the", "in", "for", "to"})
@@ -79,27 +81,26 @@ class Shelves:
             slug = _slug(step)
             if not slug:
                 raise UnusableCategory(f"The category {path[:60]!r} has a step without letters or digits.")
-            anywhere = len(steps) == 1
-            above = self._known(slug, above, anywhere=anywhere) or await self._made(step, slug, above)
+            above = await self._below(above, slug, step)
         assert above is not None
         return above
 
-    def _known(self, slug: str, above: Category | None, *, anywhere: bool) -> Category | None:
-        parent_id = above.id if above else None
-        candidates = [slug] if above is None else [slug, f"{above.slug}-{slug}"]
-        for candidate in candidates:
-            category = self._by_slug.get(candidate)
-            if category is not None and (anywhere or category.parent_id == parent_id):
+    async def _below(self, above: Category | None, slug: str, step: str) -> Category:
+        """Return the category of this step: the first under one of its slugs that isn't somebody else's, or a new one.
+
+        The first step of a path is whatever has its slug, anywhere in the tree.
+        """
+        candidates = _slugs(slug, above)
+        while True:
+            candidate = next(candidates)
+            category = self._by_slug.get(candidate) or await self._made(step, candidate, above)
+            if above is None or category.parent_id == above.id:
                 return category
-        return None
 
     async def _made(self, step: str, slug: str, above: Category | None) -> Category:
-        taken = slug in self._by_slug
-        if taken and above is None:
-            return self._by_slug[slug]
         moment = clock.now()
         category = Category(
-            slug=(f"{above.slug}-{slug}" if taken and above else slug)[:100].strip("-"),
+            slug=slug,
             name=_name(step),
             parent_id=above.id if above else None,
             path=[],
@@ -115,7 +116,7 @@ class Shelves:
             try:
                 await self._database.run_in_transaction(write)
             except DuplicateKeyError:
-                # Somebody else made it just now; theirs is as good.
+                # Somebody else made it just now; theirs is as good, if it is the same.
                 category = await Category.of_reference(category.slug) or category
         self._remember(category)
         return category
@@ -125,11 +126,22 @@ class Shelves:
         self._by_slug[category.slug] = category
 
 
+def _slugs(slug: str, above: Category | None) -> Iterator[str]:
+    """Yield the slugs that a category may have, in turn: `history`, `fiction-history`, `fiction-history-2`, and on."""
+    yield slug
+    if above is not None:
+        full = f"{above.slug}-{slug}"
+        yield full[:_MAX_SLUG].strip("-")
+        for number in count(2):
+            ending = f"-{number}"
+            yield f"{full[: _MAX_SLUG - len(ending)].strip('-')}{ending}"
+
+
 def _slug(step: str) -> str:
     if _SLUG.fullmatch(step):
-        return step[:100].strip("-")
+        return step[:_MAX_SLUG].strip("-")
     plain = unicodedata.normalize("NFKD", step).encode("ascii", "ignore").decode().lower().replace("'", "")
-    return _NOT_IN_SLUGS.sub("-", plain).strip("-")[:100].strip("-")
+    return _NOT_IN_SLUGS.sub("-", plain).strip("-")[:_MAX_SLUG].strip("-")
 
 
 def _name(step: str) -> str:

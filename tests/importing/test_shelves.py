@@ -14,6 +14,7 @@ from app.importing.imports import BATCH_ROWS, import_rows
 from app.importing.records import RowSource
 from app.importing.sources import open_source
 from app.lifespan import Resources
+from app.models.book import Book
 from app.models.category import Category
 from app.services.shelving import relabel_books
 from tests.factories.books import API, a_category, book_body
@@ -75,6 +76,28 @@ async def test_an_import_reads_the_tree_anew_for_each_batch(
     # then: no book names the one that is gone
     [category] = await Category.everything()
     assert list(await shelves_of(shop, "id")) == [category.id]
+
+
+async def test_a_category_whose_slugs_are_taken_elsewhere_is_made_under_a_further_one(
+    shop: Resources, staff: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    # given
+    for slug in ("fiction", "history", "fiction-history", "fiction-history-2"):
+        await a_category(staff, name=slug, slug=slug)
+
+    # when
+    verdicts = [
+        [row.verdict async for row in import_rows(shop.database, stock_file(tmp_path, ["A"], "fiction/history"))]
+        for _ in range(2)
+    ]
+
+    # then
+    assert verdicts == [[Verdict.CREATED], [Verdict.UNCHANGED]]
+    tree = {category.slug: category for category in await Category.everything()}
+    book = await Book.find_one({"title": "A"})
+    assert book is not None
+    assert [category.slug for category in book.categories] == ["fiction-history-3"]
+    assert tree["fiction-history-3"].path == [tree["fiction"].id, tree["fiction-history-3"].id]
 
 
 async def test_an_import_waits_out_an_election_while_it_makes_a_category(
