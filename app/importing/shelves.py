@@ -74,13 +74,16 @@ class Shelves:
         steps = [step.strip() for step in path.split("/")]
         if len(steps) == 1 and steps[0] in self._by_id:
             return self._by_id[steps[0]]
+        too_deep = UnusableCategory(f"The category {path[:60]!r} is more than {MAX_DEPTH} levels deep.")
         if len(steps) > MAX_DEPTH:
-            raise UnusableCategory(f"The category {path[:60]!r} is more than {MAX_DEPTH} levels deep.")
+            raise too_deep
         above: Category | None = None
         for step in steps:
             slug = _slug(step)
             if not slug:
                 raise UnusableCategory(f"The category {path[:60]!r} has a step without letters or digits.")
+            if above is not None and len(above.path) == MAX_DEPTH:
+                raise too_deep
             above = await self._below(above, slug, step)
         assert above is not None
         return above

@@ -100,6 +100,29 @@ async def test_a_category_whose_slugs_are_taken_elsewhere_is_made_under_a_furthe
     assert tree["fiction-history-3"].path == [tree["fiction"].id, tree["fiction-history-3"].id]
 
 
+async def test_no_path_makes_the_tree_deeper_than_staff_may(
+    shop: Resources, staff: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    # given
+    parent = None
+    for level in range(1, 8):
+        parent = (await a_category(staff, name=f"L{level}", parent=parent))["slug"]
+
+    # when
+    rows = [
+        row
+        for path in ("l7/l8", "l7/l8/l9")
+        async for row in import_rows(shop.database, stock_file(tmp_path, [path], path))
+    ]
+
+    # then
+    assert [(row.verdict, row.code) for row in rows] == [
+        (Verdict.CREATED, None),
+        (Verdict.FAILED, "category_invalid"),
+    ]
+    assert max(len(category.path) for category in await Category.everything()) == 8
+
+
 async def test_an_import_waits_out_an_election_while_it_makes_a_category(
     shop: Resources, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
