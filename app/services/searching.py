@@ -7,13 +7,14 @@ from typing import Any
 from app.models.book import Book
 from app.models.book_search import RANKED_FIELDS
 from app.models.category import Category
-from app.pagination import Page, PageInfo, PageRequest, Total
+from app.pagination import Page, PageInfo, PageRequest, Position, Total
 from app.schemas.book import BookView
 from app.schemas.listing import Listing
 from app.schemas.search import RELEVANCE, Facet, Facets, Highlight, SearchHit, SearchQuery, Suggestion
 from app.search import facets as counting
 from app.search import suggestions as completing
 from app.search.highlighting import highlight
+from app.search.ranking import Ranked
 from app.search.retrieval import Found, ask, corrected_query, find, find_isbn, isbn_in
 from app.search.suggestions import suggestions
 from app.search.understanding import Query, understand
@@ -70,14 +71,20 @@ async def _find(text: str, query: Query, *, filters: Mapping[str, Any], fields: 
 
 
 async def _best_first(found: Found, page: PageRequest) -> tuple[list[BookView], PageInfo]:
-    rest = found.ranked
-    if page.after:
-        position = tuple(page.after)
-        rest = [one for one in rest if (one.score, one.id) < position]
+    rest = _after(tuple(page.after), found.ranked) if page.after else found.ranked
     part = page.page_of([((one.score, one.id), one) for one in rest[: page.fetch]])
     views = await Book.views([one.id for one in part.data])
     # A book archived in between is left out; the cursor stands all the same.
     return [views[one.id] for one in part.data if one.id in views], part.page
+
+
+def _after(position: Position, ranked: list[Ranked]) -> list[Ranked]:
+    # Words weigh otherwise once there are other books, and all scores with them; the order of the books seldom changes.
+    # So what comes next is what stands behind the last one shown, and only where that is gone, what scores less.
+    for at, one in enumerate(ranked):
+        if one.id == position[1]:
+            return ranked[at + 1 :]
+    return [one for one in ranked if (one.score, one.id) < position]
 
 
 async def _sorted(found: Found, *, sort: str, page: PageRequest) -> tuple[list[BookView], PageInfo]:

@@ -169,6 +169,31 @@ async def test_pages_hold_every_book_once_in_every_order(
     assert sorted(seen) == sorted(expected)
 
 
+async def test_pages_hold_every_book_once_while_what_the_words_weigh_changes(
+    client: httpx.AsyncClient, staff: httpx.AsyncClient, fresh_vocabulary: VocabularyFeed
+) -> None:
+    # given
+    expected = {f"Gala Apple {number}" for number in range(7)}
+    for title in sorted(expected):
+        await a_book(staff, title=title)
+    await SearchTerm.recount()
+    await learned(fresh_vocabulary, "gala")
+
+    # when: after the first page a book comes that makes one of the words a known, and a rare one
+    seen: list[str] = []
+    page: dict[str, str | int] = {"limit": 3}
+    for number in range(3):
+        body = await found(client, "gal app", **page)
+        seen += [hit["title"] for hit in body["data"]]
+        page["cursor"] = body["page"]["next_cursor"]
+        await a_book(staff, title="Gal", authors=[f"New {number}"])
+        await learned(fresh_vocabulary, "gal")
+
+    # then
+    assert page["cursor"] is None
+    assert sorted(seen) == sorted(expected)
+
+
 async def test_a_cursor_belongs_to_its_query(
     client: httpx.AsyncClient, staff: httpx.AsyncClient, fresh_vocabulary: VocabularyFeed
 ) -> None:
