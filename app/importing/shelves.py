@@ -1,7 +1,6 @@
 """Finds, and makes where they are missing, the categories that records name."""
 
 import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -14,10 +13,10 @@ from app import clock
 from app.database import Database
 from app.ids import CategoryId
 from app.models.category import Category
+from app.search.text import name_key, tokenise
 
 MAX_DEPTH: Final = 8
 _MAX_SLUG: Final = 100
-_NOT_IN_SLUGS: Final = re.compile(r"[^a-z0-9]+")
 _SLUG: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _SMALL_WORDS: Final = frozenset({"and", "of", "the", "in", "for", "to"})
 
@@ -43,12 +42,13 @@ class Shelves:
         self._dry_run = dry_run
         self._by_id: dict[str, Category] = {}
         self._by_slug: dict[str, Category] = {}
+        self._by_name: dict[tuple[str | None, str], Category] = {}
         self._by_path: dict[str, Category] = {}
 
     async def load(self) -> None:
         """Read the whole tree, as it is now; what a dry run would have made is forgotten."""
         everything = await Category.everything()
-        for known in (self._by_id, self._by_slug, self._by_path):
+        for known in (self._by_id, self._by_slug, self._by_name, self._by_path):
             known.clear()
         for category in everything:
             self._remember(category)
@@ -89,10 +89,14 @@ class Shelves:
         return above
 
     async def _below(self, above: Category | None, slug: str, step: str) -> Category:
-        """Return the category of this step: the first under one of its slugs that isn't somebody else's, or a new one.
+        """Return the category of this step: by its slug, else by its name, else a new one under a slug that is free.
 
         The first step of a path is whatever has its slug, anywhere in the tree.
         """
+        by_slug = self._by_slug.get(slug)
+        named = self._by_name.get((above.id if above else None, name_key(step)))
+        if named is not None and (by_slug is None or (above is not None and by_slug.parent_id != above.id)):
+            return named
         candidates = _slugs(slug, above)
         while True:
             candidate = next(candidates)
@@ -127,6 +131,7 @@ class Shelves:
     def _remember(self, category: Category) -> None:
         self._by_id[category.id] = category
         self._by_slug[category.slug] = category
+        self._by_name[category.parent_id, name_key(category.name)] = category
 
 
 def _slugs(slug: str, above: Category | None) -> Iterator[str]:
@@ -143,8 +148,7 @@ def _slugs(slug: str, above: Category | None) -> Iterator[str]:
 def _slug(step: str) -> str:
     if _SLUG.fullmatch(step):
         return step[:_MAX_SLUG].strip("-")
-    plain = unicodedata.normalize("NFKD", step).encode("ascii", "ignore").decode().lower().replace("'", "")
-    return _NOT_IN_SLUGS.sub("-", plain).strip("-")[:_MAX_SLUG].strip("-")
+    return "-".join(word for word in tokenise(step) if word.isascii())[:_MAX_SLUG].strip("-")
 
 
 def _name(step: str) -> str:

@@ -210,7 +210,7 @@ async def test_missing_categories_are_made_as_a_tree_and_existing_ones_found(sho
     assert {slug: category.name for slug, category in tree.items()} == {
         "fiction": "Fiction",
         "science-fiction": "Science Fiction",
-        "kids-teens": "Kids & Teens",
+        "kids-and-teens": "Kids & Teens",
         "non-fiction": "Non Fiction",
         "history": "History",
         "fiction-history": "History",
@@ -218,8 +218,8 @@ async def test_missing_categories_are_made_as_a_tree_and_existing_ones_found(sho
     assert tree["fiction-history"].path == [fiction.id, tree["fiction-history"].id]
     book = await Book.find_one({"title": "B"})
     assert book is not None
-    assert [category.slug for category in book.categories] == ["fiction", "science-fiction", "kids-teens"]
-    assert book.category_path == sorted([fiction.id, tree["science-fiction"].id, tree["kids-teens"].id])
+    assert [category.slug for category in book.categories] == ["fiction", "science-fiction", "kids-and-teens"]
+    assert book.category_path == sorted([fiction.id, tree["science-fiction"].id, tree["kids-and-teens"].id])
 
 
 async def test_the_starter_catalogue_fills_an_empty_shop(shop: Resources) -> None:

@@ -100,6 +100,30 @@ async def test_a_category_whose_slugs_are_taken_elsewhere_is_made_under_a_furthe
     assert tree["fiction-history-3"].path == [tree["fiction"].id, tree["fiction-history-3"].id]
 
 
+async def test_a_category_is_found_by_its_name_and_made_as_staff_would_make_it(
+    shop: Resources, staff: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    # given
+    crafts = await a_category(staff, name="Arts & Crafts")
+    ages = await a_category(staff, name="Young Adult", slug="ya", parent=crafts["id"])
+    same = await a_category(staff, name="Straße & Łódź", slug="other")
+    path = "Arts & Crafts/young adult"
+
+    # when
+    rows = [
+        row
+        for made, named in (("A", path), ("B", "Arts & Crafts"), ("C", "arts-and-crafts/Straße & Łódź"))
+        async for row in import_rows(shop.database, stock_file(tmp_path, [made], named))
+    ]
+
+    # then
+    assert [row.verdict for row in rows] == [Verdict.CREATED] * 3
+    books = {book.title: book.categories[0] for book in await Book.find_all().to_list()}
+    assert (books["A"].id, books["B"].id) == (ages["id"], crafts["id"])
+    assert (books["C"].id != same["id"], books["C"].slug) == (True, "strasse-and-lodz")
+    assert len(await Category.everything()) == 4
+
+
 async def test_no_path_makes_the_tree_deeper_than_staff_may(
     shop: Resources, staff: httpx.AsyncClient, tmp_path: Path
 ) -> None:
