@@ -9,7 +9,7 @@ from app.importing.records import Note
 
 _SPACE: Final = re.compile(r"\s+")
 _DASH: Final = r"[-\u2013]"
-_NUMBER: Final = r"\d{1,4}(?:\.\d{1,2})?"
+_NUMBER: Final = r"[0-9]{1,4}(?:\.[0-9]{1,2})?"
 _RANGE: Final = rf"{_NUMBER}(?:\s*{_DASH}\s*{_NUMBER})?"
 _ENTRY: Final = re.compile(
     rf"""\s*(?:Includes:\s*)?

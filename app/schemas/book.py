@@ -49,7 +49,8 @@ class Series(BaseModel):
         str | None,
         Field(
             pattern=spelt(
-                r"^\d{1,4}(\.\d{1,2})?(-\d{1,4}(\.\d{1,2})?)?$", "must be a number or a range, such as 1, 0.5 or 1-3"
+                r"^[0-9]{1,4}(\.[0-9]{1,2})?(-[0-9]{1,4}(\.[0-9]{1,2})?)?$",
+                "must be a number or a range, such as 1, 0.5 or 1-3",
             ),
             description="Its number in the series; omnibus volumes have a range",
             examples=["1", "0.5", "1-3"],

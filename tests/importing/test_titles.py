@@ -56,6 +56,7 @@ def test_series_is_lifted_out_of_the_title(raw: str, title: str, name: str, posi
         "Embers (Ash, #12345)",
         "Embers Ash, #1)",
         "Embers (Ash, #)",
+        "Embers (Ash, #\u0661)",
     ],
 )
 def test_title_without_a_numbered_series_stays_whole(title: str) -> None:
