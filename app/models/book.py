@@ -1,7 +1,7 @@
 """Keeps books, and every question that the program asks about them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Final
 
 from beanie import Document
@@ -19,7 +19,8 @@ PUBLIC_FIELDS: Final = {name: 1 for name in BookView.model_fields if name != "id
 """The projection of a `BookView`."""
 
 LIVE: Final[Query] = {"archived_at": None}
-ARCHIVED: Final[Query] = {"archived_at": {"$ne": None}}
+ARCHIVED: Final[Query] = {"archived_at": {"$gt": datetime(1970, 1, 1, tzinfo=UTC)}}
+"""`$gt` rather than `$ne`: MongoDB sees that it implies what the index of these alone asks for."""
 ALL: Final[Query] = {}
 
 
@@ -101,6 +102,7 @@ class Book(Document):
         IndexModel([("popularity", DESCENDING), ("_id", DESCENDING)]),
         IndexModel([("created_at", DESCENDING), ("_id", DESCENDING)]),
         IndexModel([("price.amount", ASCENDING), ("_id", ASCENDING)]),
+        IndexModel("archived_at", partialFilterExpression=ARCHIVED),
         IndexModel([("search.title", ASCENDING), ("_id", ASCENDING)]),
         IndexModel([("published_year", DESCENDING), ("_id", DESCENDING)]),
         IndexModel([("rating.average", DESCENDING), ("_id", DESCENDING)]),
@@ -203,17 +205,24 @@ class Book(Document):
 
     @classmethod
     async def counts_by_category(
-        cls, *, below: str | None = None, session: AsyncClientSession | None = None
+        cls, category_ids: Sequence[str], *, session: AsyncClientSession | None = None
     ) -> dict[str, int]:
-        """Return how many live books each category (or each one on the paths through one) holds, with all below it."""
+        """Return how many live books stand in each of these categories or below it.
+
+        The books of a category are counted in the index alone, and the archived ones, which are few, by a look at each:
+        a look at every book takes longer than a request may, from half a million books on.
+        """
+        collection = cls.get_pymongo_collection()
         pipeline: list[dict[str, Any]] = [
-            {"$match": {"category_path": below, **LIVE} if below else LIVE},
-            {"$project": {"_id": 0, "category_path": 1}},
+            {"$match": {**ARCHIVED, "category_path": {"$in": list(category_ids)}}},
             {"$unwind": "$category_path"},
             {"$group": {"_id": "$category_path", "count": {"$sum": 1}}},
         ]
-        cursor = await cls.get_pymongo_collection().aggregate(pipeline, session=session)
-        return {row["_id"]: row["count"] async for row in cursor}
+        archived = {row["_id"]: row["count"] async for row in await collection.aggregate(pipeline, session=session)}
+        return {
+            one: await collection.count_documents({"category_path": one}, session=session) - archived.get(one, 0)
+            for one in category_ids
+        }
 
     @classmethod
     async def any_in_category(cls, category_id: str, session: AsyncClientSession) -> bool:

@@ -32,7 +32,7 @@ _BOOKS_AT_ONCE: Final = 1_000
 async def category_tree() -> Listing[CategoryView]:
     """Return the roots by name, each with everything below it."""
     categories = await Category.everything()
-    counts = await Book.counts_by_category()
+    counts = await Book.counts_by_category([one.id for one in categories])
     below: dict[str | None, list[Category]] = {}
     for category in sorted(categories, key=lambda one: one.name.casefold()):
         below.setdefault(category.parent_id, []).append(category)
@@ -207,9 +207,10 @@ async def _seen(reference: str, if_match: str | None, session: AsyncClientSessio
 
 
 async def _subtree(category: Category, session: AsyncClientSession | None = None) -> CategoryView:
-    counts = await Book.counts_by_category(below=category.id, session=session)
+    below = await Category.below(category.id, session)
+    counts = await Book.counts_by_category([one.id for one in below], session=session)
     views: dict[str, CategoryView] = {}
-    for one in reversed(await Category.below(category.id, session)):
+    for one in reversed(below):
         children = sorted(
             (view for view in views.values() if view.parent_id == one.id), key=lambda view: view.name.casefold()
         )

@@ -1,11 +1,13 @@
 import asyncio
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import httpx
 
 from app import clock
 from app.lifespan import Resources
+from app.models.book import ARCHIVED
 from app.models.category import Category
 from app.services.shelving import relabel_books
 from tests.factories.books import API, a_book, a_category
@@ -58,6 +60,26 @@ async def test_an_archived_book_is_counted_no_more(staff: httpx.AsyncClient, cli
 
     assert (await client.get(f"{API}/categories/fiction")).json()["book_count"] == 0
     assert await _titles(client, "fiction") == []
+
+
+async def test_the_books_of_a_category_are_counted_without_a_look_at_any(
+    shop: Resources, staff: httpx.AsyncClient
+) -> None:
+    # given
+    category = await a_category(staff, name="Fiction")
+    books = [await a_book(staff, categories=["fiction"]) for _ in range(3)]
+    path = f"{API}/books/{books[0]['id']}"
+    await staff.delete(path, headers={"If-Match": (await staff.get(path)).headers["etag"]})
+
+    # when: what the driver sends for a count; and the archived ones
+    counting = [{"$match": {"category_path": category["id"]}}, {"$group": {"_id": 1, "n": {"$sum": 1}}}]
+    commands = [{"aggregate": "books", "pipeline": counting, "cursor": {}}, {"find": "books", "filter": dict(ARCHIVED)}]
+    explain = partial(shop.database.database.command, "explain", verbosity="executionStats")
+    counted, archived = [await explain(command) for command in commands]
+
+    # then
+    counted = counted["stages"][0]["$cursor"]
+    assert [one["executionStats"]["totalDocsExamined"] for one in (counted, archived)] == [0, 1]
 
 
 async def test_what_a_write_answers_is_what_a_read_answers(staff: httpx.AsyncClient) -> None:
