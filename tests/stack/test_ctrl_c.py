@@ -10,9 +10,11 @@ from tests.stack.command import UP
 
 INTERRUPTED = 128 + signal.SIGINT
 
-# Ctrl-C while the command line is still being loaded.
+# Ctrl-C while the command line is still being loaded; whoever runs the tests may let us inherit that it is ignored.
 WHILE_IT_LOADS = """
 import os, runpy, signal, sys
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 class InTheMiddle:
     def find_spec(self, name, *_):
