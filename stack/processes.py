@@ -18,6 +18,10 @@ _LEAST_CACHE_GIB: Final = 0.25
 HAPROXY_CONFIGURATION = REPOSITORY / "haproxy" / "haproxy.cfg"
 
 
+_API_NICE = 5
+"""Who asks waits a little, rather than what was promised already, letters above all, longer and longer."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ProcessSpec:
     """One process: the name that people type, the kind, the command, and its port where it listens on one."""
@@ -32,6 +36,8 @@ class ProcessSpec:
     folder: Path | None = None
     stop_seconds: float = 10.0
     stop_signal: signal.Signals = signal.SIGTERM
+    nice: int = 0
+    """How far it steps back where the processors are all taken: 0 to 19 (sched(7))."""
 
 
 def mongod_binary() -> str:
@@ -132,6 +138,7 @@ def _apis(profile: Profile, environment: dict[str, str]) -> list[ProcessSpec]:
             environment={**environment, "BOOKSTORE_PROCESS_NAME": f"api-{number}"},
             ready=http_answers(port, "/readyz", status=200),
             stop_seconds=25,
+            nice=_API_NICE,
         )
         for number, port in enumerate(profile.ports.api, 1)
     ]

@@ -1,5 +1,6 @@
 import asyncio
 import dataclasses
+import os
 import ssl
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -90,6 +91,15 @@ async def test_a_restart_names_the_process_that_was_meant(system: Stack) -> None
 
     # then
     assert (answer.returncode, answer.stdout) == (0, f"{primary}: restarted\n")
+
+
+async def test_the_api_steps_back_where_the_processors_are_all_taken(system: Stack) -> None:
+    for row in rows(system).values():
+        nice = 5 if row["kind"] == "api" else 0
+        assert os.getpriority(os.PRIO_PROCESS, row["pid"]) - os.getpriority(os.PRIO_PROCESS, 0) == nice
+        group = Path(f"/proc/{row['pid']}/autogroup")
+        if group.exists():
+            assert group.read_text().endswith(f" nice {nice}\n")
 
 
 async def test_a_certificate_makes_it_speak_tls(system: Stack, certificate: Path) -> None:
