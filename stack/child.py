@@ -6,19 +6,18 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import BinaryIO
 
 from stack.errors import StackError
+from stack.priority import step_back
 from stack.probes import START_LINE
 from stack.processes import ProcessSpec
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 5.0
 _STABLE_SECONDS = 10.0
 _PROBE_PAUSE = 0.05
-_STEPS, _STEP_PAUSE = 20, 0.1
 
 
 class State(StrEnum):
@@ -133,7 +132,7 @@ class Child:
             except OSError as error:
                 raise StackError(f"{spec.name} can't be started: {error.strerror} ({spec.command[0]})") from error
         if spec.nice:
-            await _step_back(self._process.pid, spec.nice)
+            await asyncio.to_thread(step_back, self._process.pid, spec.nice)
         self._become(State.STARTING)
 
     async def _leave_alone(self) -> None:
@@ -201,28 +200,6 @@ def _open_log(spec: ProcessSpec) -> BinaryIO:
     log.write(f"{START_LINE} at {now}\n".encode())
     log.flush()
     return log
-
-
-async def _step_back(pid: int, nice: int) -> None:
-    """Let others go first: the session among sessions, and where the kernel doesn't group them, the process."""
-    with suppress(ProcessLookupError):  # dead already, which its watch will see
-        os.setpriority(os.PRIO_PROCESS, pid, min(os.getpriority(os.PRIO_PROCESS, 0) + nice, 19))
-    # Who isn't root may change one session in a tenth of a second.
-    for _ in range(_STEPS):
-        if _session_stepped_back(pid, nice):
-            break
-        await asyncio.sleep(_STEP_PAUSE)
-
-
-def _session_stepped_back(pid: int, nice: int) -> bool:
-    """Whether it did, or can't: there are no such groups here, or they aren't ours to change."""
-    try:
-        Path(f"/proc/{pid}/autogroup").write_text(f"{nice}", encoding="ascii")
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 def last_words(log: Path) -> str:

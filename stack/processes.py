@@ -10,16 +10,13 @@ from typing import Final
 import psutil
 
 from stack.environment import MARK, REPLICA_SET, app_environment, haproxy_environment, inherited_environment
+from stack.priority import API_NICE
 from stack.probes import Probe, accepts, http_answers, log_says, redis_pong, smtp_greets
 from stack.profile import REPOSITORY, Profile
 from stack.secrets import Secrets
 
 _LEAST_CACHE_GIB: Final = 0.25
 HAPROXY_CONFIGURATION = REPOSITORY / "haproxy" / "haproxy.cfg"
-
-
-_API_NICE = 5
-"""Who asks waits a little, rather than what was promised already, letters above all, longer and longer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +135,7 @@ def _apis(profile: Profile, environment: dict[str, str]) -> list[ProcessSpec]:
             environment={**environment, "BOOKSTORE_PROCESS_NAME": f"api-{number}"},
             ready=http_answers(port, "/readyz", status=200),
             stop_seconds=25,
-            nice=_API_NICE,
+            nice=API_NICE,
         )
         for number, port in enumerate(profile.ports.api, 1)
     ]

@@ -14,6 +14,7 @@ import stripe
 
 from bench.serving import free_ports
 from stack.leftovers import left_processes
+from stack.priority import API_NICE
 from stack.profile import throwaway_profile
 from stack.rolling import Balancer
 from stack.running import Stack, running_stack
@@ -101,7 +102,7 @@ async def test_a_restart_names_the_process_that_was_meant(system: Stack) -> None
 
 async def test_the_api_steps_back_where_the_processors_are_all_taken(system: Stack) -> None:
     for row in rows(system).values():
-        nice = 5 if row["kind"] == "api" else 0
+        nice = API_NICE if row["kind"] == "api" else 0
         assert os.getpriority(os.PRIO_PROCESS, row["pid"]) - os.getpriority(os.PRIO_PROCESS, 0) == nice
         assert session_nice(row["pid"]) in {nice, None}
 
