@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from app.models.book import Book
 from bench.auth import auth
 from bench.checkout import CLIENTS, checkout
 from bench.cold_path import cold_path
@@ -113,7 +114,7 @@ def test_scale_shows_a_row_for_each_size_with_its_indexes() -> None:
     # then
     assert _names(report) == ["1,000", "1,500"]
     assert list(_bars(report)) == ["p95 at 1,500 books beside 1,000"]
-    assert all(len(sizes) == 14 for sizes in report.facts["indexes_mib"].values())
+    assert all(len(sizes) == 1 + len(Book.INDEXES) for sizes in report.facts["indexes_mib"].values())
 
 
 def test_footprint_reads_every_book_it_says() -> None:
