@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Final, Self
 
 import httpx
+import psutil
 
 from tests.factories.ports import free_port
 from tests.haproxy.origin import Origin
@@ -125,10 +126,15 @@ class Edge:
             await self._process.wait()
             self._process = None
 
-    def finish(self) -> None:
-        """Tell it to take no new connections, and to end when its clients have gone: what a reload says to the old."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGUSR1)
+    async def finish(self, worker: int) -> None:
+        """Tell a worker to end when its clients have gone, as a reload does; come back when it listens no more."""
+        process = psutil.Process(worker)
+        process.send_signal(signal.SIGUSR1)
+
+        async def listens_no_more() -> bool:
+            return all(one.status != psutil.CONN_LISTEN for one in process.net_connections("tcp"))
+
+        await until(listens_no_more)
 
     async def reload(self) -> None:
         """Ask the master for a new worker; come back when it has taken over."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -112,55 +113,70 @@ class SaysItOnce(RuntimeSocket):
         return confirmed, True
 
 
-@pytest_asyncio.fixture
-async def new_worker(
-    edge: Edge, origin: Origin, book_path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Edge]:
-    """A worker that writers reach, beside an old one that still answers its clients from what it keeps.
+@dataclass(frozen=True)
+class Handover:
+    """A reload between the start of the new worker and the signal to the old one: it stays so until a test goes on.
 
-    So it is in a reload between the start of the one and the signal to the other; here it stays so.
+    Writers reach the new one; the old one still answers its clients from what it keeps.
     """
-    numbered(origin)
-    kept = [await edge.client.get(book_path) for _ in range(2)]
+
+    old: Edge
+    old_worker: int
+    new: Edge
+
+    @property
+    def runtime_socket(self) -> str:
+        return self.old.environment["HAPROXY_RUNTIME_SOCKET"]
+
+
+@pytest_asyncio.fixture
+async def handover(start_edge: StartEdge, origin: Origin, book_path: str, tmp_path: Path) -> AsyncIterator[Handover]:
+    # Kept for a minute, so that nothing runs out by itself.
+    old = await start_edge(origin, HAPROXY_EDGE_MAX_AGE="60")
+    numbered(origin, CDN_Cache_Control="max-age=60")
+    kept = [await old.client.get(book_path) for _ in range(2)]
     assert kept[1].headers["cache-status"] == "haproxy; hit"
-    old = await edge.info("Pid")
+    before = await old.info("Pid")
     folder = tmp_path / "new"
     folder.mkdir()
-    async with Edge(folder, edge.environment) as new:
+    async with Edge(folder, old.environment) as new:
 
         async def replaced() -> bool:
-            return await new.info("Pid") not in {old, ""}
+            return await new.info("Pid") not in {before, ""}
 
         await until(replaced)
-        # From now, however long it took to get here.
-        monkeypatch.setattr(telling, "_SETTLE_SECONDS", int(await new.info("Uptime_sec")) + 3)
-        yield new
+        yield Handover(old, int(before), new)
 
 
 async def test_who_tells_a_new_worker_waits_until_the_old_one_is_surely_told_to_stop(
-    edge: Edge, new_worker: Edge, book_path: str
+    handover: Handover, book_path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # given: no time is long enough yet
+    monkeypatch.setattr(telling, "_SETTLE_SECONDS", 10_000)
+    monkeypatch.setattr(telling, "_HANDOVER_SECONDS", 60)
+
     # when: told, and only then the old worker hears that it shall stop
-    writer = asyncio.create_task(RuntimeSocket(edge.environment["HAPROXY_RUNTIME_SOCKET"]).renew(frozenset({BOOK})))
+    writer = asyncio.create_task(RuntimeSocket(handover.runtime_socket).renew(frozenset({BOOK})))
 
     async def told() -> bool:
-        return BOOK in await new_worker.runtime("show table edge_generations")
+        return BOOK in await handover.new.runtime("show table edge_generations")
 
     await until(told)
     assert not writer.done()
-    edge.finish()
+    await handover.old.finish(handover.old_worker)
+    monkeypatch.setattr(telling, "_SETTLE_SECONDS", 0)
 
     # then
     assert await writer
-    assert (await edge.client.get(book_path)).text == "2"
+    assert (await handover.old.client.get(book_path)).text == "2"
 
 
 async def test_who_does_not_wait_leaves_the_old_worker_with_what_was_replaced(
-    edge: Edge, new_worker: Edge, book_path: str
+    handover: Handover, book_path: str
 ) -> None:
     # when
-    assert await SaysItOnce(edge.environment["HAPROXY_RUNTIME_SOCKET"]).renew(frozenset({BOOK}))
+    assert await SaysItOnce(handover.runtime_socket).renew(frozenset({BOOK}))
 
     # then
-    assert BOOK in await new_worker.runtime("show table edge_generations")
-    assert (await edge.client.get(book_path)).text == "1"
+    assert BOOK in await handover.new.runtime("show table edge_generations")
+    assert (await handover.old.client.get(book_path)).text == "1"
