@@ -12,11 +12,10 @@ from pymongo.errors import DuplicateKeyError
 from app import clock
 from app.database import Database
 from app.ids import CategoryId
-from app.models.category import Category
+from app.models.category import MAX_DEPTH, Category
+from app.schemas.category import MAX_SLUG
 from app.search.text import name_key, tokenise
 
-MAX_DEPTH: Final = 8
-_MAX_SLUG: Final = 100
 _SLUG: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _SMALL_WORDS: Final = frozenset({"and", "of", "the", "in", "for", "to"})
 
@@ -139,16 +138,16 @@ def _slugs(slug: str, above: Category | None) -> Iterator[str]:
     yield slug
     if above is not None:
         full = f"{above.slug}-{slug}"
-        yield full[:_MAX_SLUG].strip("-")
+        yield full[:MAX_SLUG].strip("-")
         for number in count(2):
             ending = f"-{number}"
-            yield f"{full[: _MAX_SLUG - len(ending)].strip('-')}{ending}"
+            yield f"{full[: MAX_SLUG - len(ending)].strip('-')}{ending}"
 
 
 def _slug(step: str) -> str:
     if _SLUG.fullmatch(step):
-        return step[:_MAX_SLUG].strip("-")
-    return "-".join(word for word in tokenise(step) if word.isascii())[:_MAX_SLUG].strip("-")
+        return step[:MAX_SLUG].strip("-")
+    return "-".join(word for word in tokenise(step) if word.isascii())[:MAX_SLUG].strip("-")
 
 
 def _name(step: str) -> str:

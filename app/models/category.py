@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Final
 
 from beanie import Document, SortDirection
 from pydantic import Field
@@ -11,6 +11,9 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 
 from app.ids import CATEGORY, CategoryId, new_id
 from app.schemas.book import CategoryRef
+
+MAX_DEPTH: Final = 8
+"""The tree's levels."""
 
 
 class Category(Document):

@@ -1,12 +1,15 @@
 """Shapes categories as the API takes and gives them."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.ids import CategoryId
 from app.schemas.fields import CategoryReference, Line, Prose, Timestamp
 from app.wording import spelt
+
+MAX_SLUG: Final = 100
+"""Characters."""
 
 Slug = Annotated[
     str,
@@ -15,7 +18,7 @@ Slug = Annotated[
             r"^[a-z0-9]+(-[a-z0-9]+)*$",
             "must be small letters and digits, with single hyphens between, such as science-fiction",
         ),
-        max_length=100,
+        max_length=MAX_SLUG,
         examples=["science-fiction"],
     ),
 ]

@@ -16,12 +16,11 @@ from app.idempotency import Answer, Attempt, Once, Writer
 from app.ids import CategoryId
 from app.merge_patch import apply_patch
 from app.models.book import Book
-from app.models.category import Category
-from app.schemas.category import CategoryInput, CategoryView
+from app.models.category import MAX_DEPTH, Category
+from app.schemas.category import MAX_SLUG, CategoryInput, CategoryView
 from app.schemas.listing import Listing
 from app.search.text import tokenise
 
-MAX_DEPTH = 8
 _WRITTEN_MEANWHILE: Final = timedelta(seconds=30)
 """Longer than a transaction may take that read a category as it was."""
 
@@ -236,7 +235,7 @@ def _slug(given: CategoryInput) -> str:
     slug = given.slug or "-".join(tokenise(given.name))
     if not slug.isascii() or not slug:
         raise InvalidInput(FieldError("/slug", "slug_needed", "the name gives no slug; send one"))
-    return slug[:100].strip("-")
+    return slug[:MAX_SLUG].strip("-")
 
 
 async def _placed(category: Category, parent: str | None, session: AsyncClientSession, *, height: int = 1) -> Category:
