@@ -22,7 +22,6 @@ from bench.shop import API, Shop, open_shop, synthetic
 from bench.wrk import Sample, run_wrk
 from stack.environment import inherited_environment
 from stack.errors import StackError
-from stack.priority import API_NICE, step_back
 from stack.profile import KINDS
 from stack.tokens import access_token
 
@@ -77,7 +76,7 @@ class _Till:
         environment = {**inherited_environment(), **self.shop.stack.environment}
         command = (sys.executable, "-m", "bench.contenders.bare_checkout")
         loops = [
-            # Each in a session of its own that steps back, as each replica of the shop is (`bench.serving`).
+            # Each in a session of its own, as each part of the shop is (`bench.serving`).
             subprocess.Popen(
                 command,
                 env=environment,
@@ -88,8 +87,6 @@ class _Till:
             )
             for _ in shares
         ]
-        for loop in loops:
-            step_back(loop.pid, API_NICE)
         count_from = time.time() + LEAD_SECONDS
         when = {"count_from": count_from, "until": count_from + seconds}
         for loop, share in zip(loops, shares, strict=True):

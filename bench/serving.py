@@ -13,7 +13,6 @@ from typing import Final
 
 from stack.environment import inherited_environment
 from stack.errors import StackError
-from stack.priority import API_NICE, step_back
 
 _UVICORN: Final = (
     sys.executable, "-m", "uvicorn", "--host", "127.0.0.1", "--loop", "uvloop", "--http", "httptools",
@@ -73,12 +72,11 @@ def serving(
 def uvicorn(
     target: str, *, port: int, environment: Mapping[str, str], logs: Path, factory: bool = False
 ) -> Iterator[int]:
-    """Serve an ASGI application with the same settings as the shop's replicas, which step back as this one does."""
+    """Serve an ASGI application with the same settings as the shop's replicas."""
     how = ("--factory",) if factory else ("--lifespan", "off")
     name = f"{target.partition(':')[0].rpartition('.')[2]}-{port}"
     command = (*_UVICORN, *how, "--port", str(port), target)
     with serving(name, command, port=port, environment=environment, logs=logs) as pid:
-        step_back(pid, API_NICE)
         yield pid
 
 
