@@ -17,6 +17,21 @@ DEFAULT_LOW_STOCK_THRESHOLD = 5
 
 _LOW: Final = {"$expr": {"$lte": [{"$subtract": ["$on_hand", "$held"]}, "$low_stock_threshold"]}}
 
+_ON_SALE: Final = (
+    {
+        "$lookup": {
+            "from": "books",
+            "localField": "_id",
+            "foreignField": "_id",
+            "pipeline": [{"$project": {"archived_at": 1}}],
+            "as": "book",
+        }
+    },
+    {"$match": {"book.archived_at": None}},
+    {"$unset": "book"},
+)
+"""Nobody orders copies of a book that was archived."""
+
 
 def available(copies: int) -> dict[str, Any]:
     """Return the guard that so many copies can be sold now."""
@@ -130,21 +145,22 @@ class Inventory(Document):
 
     @classmethod
     async def low(cls, *, after: tuple[int, str] | None, limit: int) -> "list[Inventory]":
-        """Return inventories at or below their threshold, the emptiest first."""
+        """Return inventories of books on sale at or below their threshold, the emptiest first."""
         query: dict[str, Any] = dict(_LOW)
         if after is not None:
             query["$or"] = [{"on_hand": {"$gt": after[0]}}, {"on_hand": after[0], "_id": {"$gt": after[1]}}]
-        return (
-            await cls.find(query)
-            .sort([("on_hand", SortDirection.ASCENDING), ("_id", SortDirection.ASCENDING)])
-            .limit(limit)
-            .to_list()
+        rows = await cls.get_pymongo_collection().aggregate(
+            [{"$match": query}, {"$sort": {"on_hand": 1, "_id": 1}}, *_ON_SALE, {"$limit": limit}]
         )
+        return [cls.model_validate(row) async for row in rows]
 
     @classmethod
     async def count_low(cls, *, at_most: int) -> int:
-        """Return how many inventories are at or below their threshold, counted up to `at_most`."""
-        return await cls.get_pymongo_collection().count_documents(_LOW, limit=at_most)
+        """Return how many inventories of books on sale are at or below their threshold, counted up to `at_most`."""
+        rows = await cls.get_pymongo_collection().aggregate(
+            [{"$match": _LOW}, *_ON_SALE, {"$limit": at_most}, {"$count": "low"}]
+        )
+        return sum([int(row["low"]) async for row in rows])
 
 
 class StockMovement(Document):

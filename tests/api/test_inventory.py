@@ -128,6 +128,17 @@ async def test_low_stock_comes_in_pages_emptiest_first(staff: httpx.AsyncClient)
     assert seen == sorted((number, book_id) for number, book_id in zip(copies, ids, strict=True) if number <= 5)
 
 
+async def test_low_stock_is_of_books_on_sale(staff: httpx.AsyncClient) -> None:
+    kept, archived = [await a_book(staff, title=title) for title in ("Kept", "Archived")]
+    path = f"{API}/books/{archived['id']}"
+    await staff.delete(path, headers={"If-Match": (await staff.get(path)).headers["etag"]})
+
+    page = (await staff.get(f"{API}/inventory/low-stock?include=total")).json()
+
+    assert [one["book_id"] for one in page["data"]] == [kept["id"]]
+    assert page["page"]["total"] == {"value": 1, "relation": "eq"}
+
+
 @pytest.mark.parametrize(
     "body",
     [
