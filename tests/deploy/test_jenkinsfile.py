@@ -45,6 +45,19 @@ def test_a_deployment_is_never_cut_short_by_a_newer_push(pipeline: Block) -> Non
     assert limit.text == "disableConcurrentBuilds()"
 
 
+def test_nobody_has_to_decide_in_a_hurry_and_nothing_runs_for_ever(pipeline: Block) -> None:
+    # given
+    everything, stages = pipeline.child("options"), list(pipeline.every("stage"))
+    limits = {
+        stage.argument: [limit.text.partition("{")[0].strip() for limit in stage.every("timeout")] for stage in stages
+    }
+    # then
+    assert everything is not None
+    assert everything.child("timeout") is None
+    assert all(limits.values()), limits
+    assert limits["Deploy"] == ["timeout(time: 1, unit: 'DAYS')", "timeout(time: 30, unit: 'MINUTES')"]
+
+
 def test_scripts_that_it_runs_exist(pipeline: Block) -> None:
     # given
     commands = " ".join(block.argument for block in pipeline.every("sh"))
