@@ -5,8 +5,9 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-API_NICE = 5
-"""Who asks waits a little, rather than what was promised already, letters above all, longer and longer."""
+SERVING_NICE = 5
+"""For the API and its databases: who asks waits a little, rather than what was promised already, letters above all,
+longer and longer. Both, for where the API alone steps back its databases commit one by one what they did together."""
 
 _TRIES, _PAUSE = 20, 0.1
 

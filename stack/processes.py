@@ -10,7 +10,7 @@ from typing import Final
 import psutil
 
 from stack.environment import MARK, REPLICA_SET, app_environment, haproxy_environment, inherited_environment
-from stack.priority import API_NICE
+from stack.priority import SERVING_NICE
 from stack.probes import Probe, accepts, http_answers, log_says, redis_pong, smtp_greets
 from stack.profile import REPOSITORY, Profile
 from stack.secrets import Secrets
@@ -83,6 +83,7 @@ def _mongods(profile: Profile, environment: dict[str, str]) -> list[ProcessSpec]
             folder=profile.data / f"mongo-{number}",
             ready=accepts(port),
             stop_seconds=20,
+            nice=SERVING_NICE,
         )
         for number, port in enumerate(profile.ports.mongo, 1)
     ]
@@ -135,7 +136,7 @@ def _apis(profile: Profile, environment: dict[str, str]) -> list[ProcessSpec]:
             environment={**environment, "BOOKSTORE_PROCESS_NAME": f"api-{number}"},
             ready=http_answers(port, "/readyz", status=200),
             stop_seconds=25,
-            nice=API_NICE,
+            nice=SERVING_NICE,
         )
         for number, port in enumerate(profile.ports.api, 1)
     ]

@@ -14,7 +14,7 @@ import stripe
 
 from bench.serving import free_ports
 from stack.leftovers import left_processes
-from stack.priority import API_NICE
+from stack.priority import SERVING_NICE
 from stack.profile import throwaway_profile
 from stack.rolling import Balancer
 from stack.running import Stack, running_stack
@@ -100,9 +100,9 @@ async def test_a_restart_names_the_process_that_was_meant(system: Stack) -> None
     assert (answer.returncode, answer.stdout) == (0, f"{primary}: restarted\n")
 
 
-async def test_the_api_steps_back_where_the_processors_are_all_taken(system: Stack) -> None:
+async def test_the_api_and_its_databases_step_back_where_the_processors_are_all_taken(system: Stack) -> None:
     for row in rows(system).values():
-        nice = API_NICE if row["kind"] == "api" else 0
+        nice = SERVING_NICE if row["kind"] in {"api", "mongod"} else 0
         assert os.getpriority(os.PRIO_PROCESS, row["pid"]) - os.getpriority(os.PRIO_PROCESS, 0) == nice
         assert session_nice(row["pid"]) in {nice, None}
 
