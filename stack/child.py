@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from stack.errors import StackError
-from stack.priority import step_back
+from stack.priority import go_first
 from stack.probes import START_LINE
 from stack.processes import ProcessSpec
 
@@ -132,7 +132,7 @@ class Child:
             except OSError as error:
                 raise StackError(f"{spec.name} can't be started: {error.strerror} ({spec.command[0]})") from error
         if spec.nice:
-            await asyncio.to_thread(step_back, self._process.pid, spec.nice)
+            await asyncio.to_thread(go_first, self._process.pid, spec.nice)
         self._become(State.STARTING)
 
     async def _leave_alone(self) -> None:

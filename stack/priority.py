@@ -1,32 +1,31 @@
-"""Lets a process step back where the processors are all taken."""
+"""Lets a process go first where the processors are all taken."""
 
 import os
 import time
 from contextlib import suppress
 from pathlib import Path
 
-SERVING_NICE = 5
-"""For the API and its databases: who asks waits a little, rather than what was promised already, letters above all,
-longer and longer. Both, for where the API alone steps back its databases commit one by one what they did together."""
+PROMISED_NICE = -5
+"""For what keeps promises, letters above all: three times the share of those who make new ones."""
 
 _TRIES, _PAUSE = 20, 0.1
 
 
-def step_back(pid: int, nice: int) -> None:
-    """Let others go first: its session among sessions, or, where the kernel doesn't group those, itself (sched(7)).
+def go_first(pid: int, nice: int) -> None:
+    """Let it go before others: its session among sessions, or, where the kernel doesn't group those, itself (sched(7)).
 
-    `nice` is 0 to 19. Takes two seconds at most: who isn't root may change one session in a tenth of a second.
+    `nice` is -20 to 0. Takes two seconds at most. Who isn't root may not, and leaves it as it is.
     """
-    with suppress(ProcessLookupError):  # dead already, which is somebody else's to see
-        os.setpriority(os.PRIO_PROCESS, pid, min(os.getpriority(os.PRIO_PROCESS, 0) + nice, 19))
+    with suppress(ProcessLookupError, PermissionError):  # it is dead, which is somebody else's to see
+        os.setpriority(os.PRIO_PROCESS, pid, max(os.getpriority(os.PRIO_PROCESS, 0) + nice, -20))
     for _ in range(_TRIES):
-        if _session_stepped_back(pid, nice):
+        if _session_goes_first(pid, nice):
             break
         time.sleep(_PAUSE)
 
 
-def _session_stepped_back(pid: int, nice: int) -> bool:
-    """Whether it did, or can't: there are no such groups here, or they aren't ours to change."""
+def _session_goes_first(pid: int, nice: int) -> bool:
+    """Whether it does, or can't: there are no such groups here, or they aren't ours to change."""
     try:
         Path(f"/proc/{pid}/autogroup").write_text(f"{nice}", encoding="ascii")
     except BlockingIOError:

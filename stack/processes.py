@@ -10,7 +10,7 @@ from typing import Final
 import psutil
 
 from stack.environment import MARK, REPLICA_SET, app_environment, haproxy_environment, inherited_environment
-from stack.priority import SERVING_NICE
+from stack.priority import PROMISED_NICE
 from stack.probes import Probe, accepts, http_answers, log_says, redis_pong, smtp_greets
 from stack.profile import REPOSITORY, Profile
 from stack.secrets import Secrets
@@ -34,7 +34,7 @@ class ProcessSpec:
     stop_seconds: float = 10.0
     stop_signal: signal.Signals = signal.SIGTERM
     nice: int = 0
-    """How far it steps back where the processors are all taken: 0 to 19 (sched(7))."""
+    """How far it goes before others where the processors are all taken, and we may say so: -20 to 0 (sched(7))."""
 
 
 def mongod_binary() -> str:
@@ -83,7 +83,6 @@ def _mongods(profile: Profile, environment: dict[str, str]) -> list[ProcessSpec]
             folder=profile.data / f"mongo-{number}",
             ready=accepts(port),
             stop_seconds=20,
-            nice=SERVING_NICE,
         )
         for number, port in enumerate(profile.ports.mongo, 1)
     ]
@@ -136,7 +135,6 @@ def _apis(profile: Profile, environment: dict[str, str]) -> list[ProcessSpec]:
             environment={**environment, "BOOKSTORE_PROCESS_NAME": f"api-{number}"},
             ready=http_answers(port, "/readyz", status=200),
             stop_seconds=25,
-            nice=SERVING_NICE,
         )
         for number, port in enumerate(profile.ports.api, 1)
     ]
@@ -160,6 +158,7 @@ def _celeries(profile: Profile, environment: dict[str, str]) -> list[ProcessSpec
             environment={**environment, "BOOKSTORE_PROCESS_NAME": name},
             ready=log_says(profile.logs / f"{name}.log", said),
             stop_seconds=20,
+            nice=PROMISED_NICE,
         )
         for name, (command, said) in commands.items()
     ]
