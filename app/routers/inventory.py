@@ -20,7 +20,7 @@ router = APIRouter(prefix="/inventory", tags=["inventory"])
 async def list_low_stock(
     request: Request, shop: Shop, query: Annotated[ListQuery, Query()], pages: Pages, staff: Staff
 ) -> Response:
-    """List the stocks at or below their threshold, the emptiest first."""
+    """List the stocks of books on sale at or below their threshold, the emptiest first."""
     return private(request, await shop.database.fresh(lambda: stocktaking.list_low_stock(page=pages(query))))
 
 

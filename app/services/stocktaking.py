@@ -85,7 +85,7 @@ async def list_movements(book_id: str, *, page: PageRequest) -> Page[MovementVie
 
 
 async def list_low_stock(*, page: PageRequest) -> Page[InventoryView]:
-    """Return the stocks at or below their threshold, the emptiest first."""
+    """Return the stocks of books on sale at or below their threshold, the emptiest first."""
     after = (page.after[0], page.after[1]) if page.after else None
     found = await Inventory.low(after=after, limit=page.fetch)
     total = await Inventory.count_low(at_most=COUNTED_UP_TO + 1) if page.with_total else None
