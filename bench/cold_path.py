@@ -11,7 +11,7 @@ from bench.beside import contender_redis, keep_bodies
 from bench.machine import require_wrk, this_machine
 from bench.report import Bar, Cell, Report
 from bench.rounds import Contender, Result, measure, warm_up
-from bench.serving import free_ports, uvicorn
+from bench.serving import free_ports, replica_without_redis, uvicorn
 from bench.shop import API, HOT_BOOKS, Catalogue, open_shop, ten_thousand
 from bench.wrk import Asked, write_requests
 
@@ -42,14 +42,7 @@ def cold_path(*, seconds: float, rounds: int, command: str, catalogue: Catalogue
         beside = ours | {"BENCH_REDIS": contender_redis(shop), "BENCH_MONGO": ours["BOOKSTORE_MONGO_URL"]}
         for app, port in (("redis_get", redis_port), ("find_one", mongo_port)):
             running.enter_context(uvicorn(f"bench.contenders.{app}:app", port=port, environment=beside, logs=logs))
-        alone = ours | {
-            "BOOKSTORE_CACHE_URL": f"redis://127.0.0.1:{nowhere}/0",
-            "BOOKSTORE_EDGE_SOCKETS": "",
-            "BOOKSTORE_PROCESS_NAME": "api-cold",
-        }
-        running.enter_context(
-            uvicorn("app.main:create_app", port=cold_port, environment=alone, logs=logs, factory=True)
-        )
+        running.enter_context(replica_without_redis(port=cold_port, nowhere=nowhere, environment=ours, logs=logs))
         contenders = [
             Contender(REDIS_GET, f"http://127.0.0.1:{redis_port}", hot, connections=_CONNECTIONS, threads=1),
             Contender(SHARED, shop.replica_urls[0], hot, connections=_CONNECTIONS, threads=1),

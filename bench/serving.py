@@ -80,6 +80,22 @@ def uvicorn(
         yield pid
 
 
+@contextmanager
+def replica_without_redis(*, port: int, nowhere: int, environment: Mapping[str, str], logs: Path) -> Iterator[int]:
+    """Serve the shop's API from a replica that finds no Redis: its breaker stays open, and MongoDB answers every read.
+
+    Nothing may listen on the port `nowhere`.
+    """
+    alone = {
+        "BOOKSTORE_CACHE_URL": f"redis://127.0.0.1:{nowhere}/0",
+        "BOOKSTORE_EDGE_SOCKETS": "",
+        "BOOKSTORE_PROCESS_NAME": "api-cold",
+    }
+    target = "app.main:create_app"
+    with uvicorn(target, port=port, environment={**environment, **alone}, logs=logs, factory=True) as pid:
+        yield pid
+
+
 def _wait_until_it_listens(name: str, process: subprocess.Popen[bytes], *, port: int, log: Path) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
