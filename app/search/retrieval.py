@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from app.models import book_search
 from app.models.book import Query as Filters
-from app.models.book_search import CANDIDATES, SCANNED, AnyOf, WordQuery
+from app.models.book_search import CANDIDATES, RANKED_FIELDS, SCANNED, AnyOf, WordQuery
 from app.schemas.fields import parse_isbn
 from app.search.ranking import Ranked, rank
 from app.search.understanding import MAX_ALTERNATIVES, Group, Query, Reading, readings
@@ -38,21 +38,30 @@ NOTHING: Final = Found(Reading(()), [], complete=True, condition={})
 
 
 async def find(query: Query, *, filters: Filters, fields: Mapping[str, int], at_most: int = CANDIDATES) -> Found:
-    """Return the books that the query means, as it was typed or, where that finds too little, as it may be meant."""
+    """Return the books that the query means, as it was typed or, where that finds too little, as it may be meant.
+
+    What the words mean is for the whole catalogue to say: a filter takes away from what they find, and adds nothing.
+    """
     if not query.words:
         return NOTHING
+
+    async def asked(reading: Reading) -> tuple[Found, Found]:
+        found = everywhere = await ask(reading, query, filters=filters, fields=fields, at_most=at_most)
+        if filters and not _answers(reading, found, query):
+            everywhere = await ask(reading, query, filters={}, fields=RANKED_FIELDS, at_most=at_most)
+        return found, everywhere
+
     typed = query.as_typed()
-    found = await ask(typed, query, filters=filters, fields=fields, at_most=at_most)
-    if _answers(typed, found, query):
+    found, everywhere = await asked(typed)
+    if _answers(typed, everywhere, query):
         return found
-    found = await ask(query.corrected(), query, filters=filters, fields=fields, at_most=at_most)
-    if found.ranked:
-        return found
+    nearest: Found | None = None
     for reading in readings(query):
-        further = await ask(reading, query, filters=filters, fields=fields, at_most=at_most)
-        if further.ranked:
-            return further
-    return found
+        found, everywhere = await asked(reading)
+        if everywhere.ranked:
+            return found
+        nearest = nearest or found
+    return nearest or found
 
 
 async def ask(

@@ -149,7 +149,8 @@ def understand(text: str, vocabulary: Vocabulary) -> Query:
 
 
 def readings(query: Query) -> Iterator[Reading]:
-    """Yield the ways to take the query that go beyond its corrected words."""
+    """Yield the ways to take the query that go beyond its words as typed, the nearest first."""
+    yield query.corrected()
     for reading in (query.respaced(), query.loosened()):
         if reading is not None:
             yield reading

@@ -66,6 +66,33 @@ async def test_a_mistyped_word_is_corrected_and_said_so(
     }
 
 
+async def test_a_filter_takes_away_and_never_makes_words_mean_something_else(
+    client: httpx.AsyncClient, staff: httpx.AsyncClient, fresh_vocabulary: VocabularyFeed
+) -> None:
+    # given: books that the same words would mean, if none had them as typed
+    for title in ("The Lighthouse Keeper", "Light House", "The Lighthouses", "Keeping House"):
+        await a_book(staff, title=title, language="de")
+    for number in range(5):
+        await a_book(staff, title=f"Lighthouse {number}", language="en")
+    await learned(fresh_vocabulary, "lighthouse")
+
+    # when
+    typed = [one["title"] for one in (await found(client, "lighthouse"))["data"]]
+    two_words = await titles(client, "lighthouse keeper")
+    filtered = await found(client, "lighthouse keeper", language="en", facets="language")
+
+    # then
+    assert two_words == ["The Lighthouse Keeper"]
+    assert filtered["data"] == []
+    assert filtered["corrected_query"] is None
+    assert filtered["facets"]["language"] == [{"value": "de", "label": None, "count": 1}]
+    for language in ("de", "en", "fr"):
+        narrowed = await titles(client, "lighthouse", language=language)
+        assert set(narrowed) <= set(typed), language
+        mistyped = await titles(client, "lighthosue keper", language=language)
+        assert mistyped == (["The Lighthouse Keeper"] if language == "de" else []), language
+
+
 async def test_words_that_no_book_has_find_nothing(
     client: httpx.AsyncClient, staff: httpx.AsyncClient, fresh_vocabulary: VocabularyFeed
 ) -> None:
