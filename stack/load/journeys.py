@@ -5,13 +5,17 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from stack.display import console
+from stack.display import console, errors
 from stack.environment import inherited_environment
 from stack.errors import StackError
 from stack.load.target import system_at_hand
@@ -53,34 +57,44 @@ def run_journeys(stack: Stack, journeys: Journeys) -> list[dict[str, Any]]:
         environment["BOOKSTORE_LOAD_RATE_PER_USER"] = str(journeys.rate / journeys.users)
     with tempfile.TemporaryDirectory() as folder:
         statistics = Path(folder) / "statistics.json"
-        done = subprocess.run(
-            [
-                *(sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--headless", "--host", stack.url),
-                *("--users", str(journeys.users), "--spawn-rate", str(max(journeys.users / 2, 1))),
-                *("--run-time", f"{journeys.seconds}s", "--stop-timeout", "15"),
-                *(
-                    "--json-file",
-                    str(statistics.with_suffix("")),
-                    "--only-summary",
-                    "--loglevel",
-                    "WARNING",
-                    "--exit-code-on-error",
-                    "0",
-                ),
-            ],
-            env=environment,
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=journeys.seconds + _SPARE_SECONDS,
-            check=False,
-        )
+        command = [
+            *(sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--headless", "--host", stack.url),
+            *("--users", str(journeys.users), "--spawn-rate", str(max(journeys.users / 2, 1))),
+            *("--run-time", f"{journeys.seconds}s", "--stop-timeout", "15"),
+            *("--json-file", str(statistics.with_suffix("")), "--only-summary", "--loglevel", "WARNING"),
+            *("--exit-code-on-error", "0"),
+        ]
+        done = _run_to_its_end(command, environment=environment, folder=folder, seconds=journeys.seconds)
         if done.returncode != 0 or not statistics.exists():
             raise StackError(f"Locust failed: {(done.stderr or done.stdout).strip()[-500:]}")
         rows: list[dict[str, Any]] = json.loads(statistics.read_text(encoding="utf-8"))
     if any(row["num_failures"] for row in rows):
         console.print(done.stderr.strip(), style="yellow", markup=False, highlight=False)  # with each error's words
     return rows
+
+
+def _run_to_its_end(
+    command: Sequence[str], *, environment: Mapping[str, str], folder: str, seconds: int
+) -> subprocess.CompletedProcess[str]:
+    """Run Locust, and show how much of its time is over."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    began = time.monotonic()
+    with (
+        Progress(*columns, console=errors, transient=True) as progress,
+        subprocess.Popen(
+            command, env=environment, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as locust,
+    ):
+        bar = progress.add_task("people are in the shop", total=seconds)
+        try:
+            while (elapsed := time.monotonic() - began) < seconds + _SPARE_SECONDS:
+                progress.update(bar, completed=elapsed)
+                with suppress(subprocess.TimeoutExpired):
+                    said, complained = locust.communicate(timeout=0.5)
+                    return subprocess.CompletedProcess(command, locust.returncode, said, complained)
+        finally:
+            locust.kill()  # which nobody notices who has ended
+    raise StackError("Locust doesn't come to an end")
 
 
 def open_page(stack: Stack) -> None:
