@@ -106,8 +106,8 @@ def _with_token(template: str, subject: str, page: str) -> Writes:
         if user is None or user.email is None or row is None or row.email_folded != user.email_folded:
             return None
         token = user_token(desk.settings, row.id)
+        # Without any name: the address may be a stranger's, whom whoever registered would be speaking to.
         values = {
-            "name": user.first_name or user.username,
             "token": token,
             "until": _moment(row.expires_at),
             "link": desk.page(f"{page}?token={token}"),
