@@ -13,8 +13,12 @@ from app.mail.letters import Letter, render
 from app.mail.subjects import LETTERS
 from app.settings import Settings
 
-_SECONDS: Final = 6.0
-"""For a whole delivery but the goodbye; the lease on the event that wants it lasts longer."""
+_GREETING_SECONDS: Final = 6.0
+"""For connecting, greeting and signing in: a server that hangs is found out here."""
+
+LETTER_SECONDS: Final = 25.0
+"""For handing a letter over. Servers look into what they take before they say that they did (RFC 5321 allows ten
+minutes, section 4.5.3.2.6); whoever doesn't wait for them sends it again, and they have it twice."""
 
 _GOODBYE_SECONDS: Final = 1.0
 
@@ -58,8 +62,9 @@ class Postman:
         message = self._message(letter, identity)
         server = self._server()
         try:
-            async with asyncio.timeout(_SECONDS):
+            async with asyncio.timeout(_GREETING_SECONDS):
                 await server.connect()
+            async with asyncio.timeout(LETTER_SECONDS):
                 await server.send_message(message)
         except aiosmtplib.SMTPRecipientsRefused as error:
             codes = [refusal.code for refusal in error.recipients]
@@ -86,7 +91,7 @@ class Postman:
             password=self._password,
             use_tls=self._implicit_tls,
             start_tls=None if self._implicit_tls or self._user is None else True,
-            timeout=_SECONDS,
+            timeout=LETTER_SECONDS,
         )
 
     def _message(self, letter: Letter, identity: str) -> EmailMessage:

@@ -17,7 +17,8 @@ from app.events import Event
 from app.ids import EVENT, EventId, new_id
 
 LEASE: Final = timedelta(seconds=10)
-"""For so long an event belongs to the worker that took it; whoever took it gives up well before."""
+"""For so long an event belongs to the worker that took it, and again whenever that renews the lease; whoever took it
+gives up well before."""
 
 KEPT_FOR: Final = timedelta(days=30)
 
@@ -171,6 +172,14 @@ class OutboxEvent(Document):
         heard = {"state": OutboxState.DELIVERED.value, "delivered_at": at, "error": None}
         updates = [UpdateOne(event._mine, {"$set": heard}) for event in events]  # noqa: SLF001  its own class
         await cls.get_pymongo_collection().bulk_write(updates, ordered=False)
+
+    async def keep(self, *, now: datetime) -> bool:
+        """Renew the lease; tell whether it was still this worker's."""
+        until = now + LEASE
+        kept = await self.get_pymongo_collection().update_one(
+            self._mine, {"$set": {"free_at": until, "ring_at": until}}
+        )
+        return bool(kept.matched_count)
 
     async def put_off(self, error: str, *, until: datetime, stumbled: bool = False) -> None:
         """Let it rest after a failure; what comes after it for the same subject rests, too."""

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Final
 
@@ -20,9 +21,15 @@ Consumer = Callable[[Database, OutboxEvent], Awaitable[None]]
 """Does what has to be done about an event. May run more than once for one; the event's id tells a repeat."""
 
 PATIENCE: Final = LEASE - timedelta(seconds=2)
-"""A consumer that takes longer is stopped: before the lease ends, so that two never work on one event."""
+"""A consumer is stopped when so much of a lease is over: before it ends, so that two never work on one event."""
 
-_ROUND_SECONDS: Final = 20.0
+_RENEWED_SECONDS: Final = 4.0
+"""The lease of a consumer that is at it for so long is renewed, again and again."""
+
+_LONGEST_SECONDS: Final = 32.0
+"""A consumer that takes longer is stopped. A mail server may look into a letter for long before it says that it took it."""
+
+_ROUND_SECONDS: Final = 15.0
 """After this long a subject with many events lets others have a turn; the relay rings for it again."""
 
 _PAUSE_SECONDS: Final = 0.02
@@ -81,7 +88,7 @@ async def _deliver_event(
     told = {"event": event.id, "kind": event.kind, "subject": event.subject, "attempt": event.attempts}
     try:
         # Taking it may have taken a part of the lease: an election goes on for seconds.
-        async with asyncio.timeout(until - clock.monotonic()):
+        async with _while_it_is_ours(event, until=until):
             await consumers[event.kind](database, event)
     except Undeliverable as error:
         logger.error("event failed", extra=told | {"error": _spoken(error)})  # noqa: TRY400  what a mail server said needs no trace
@@ -95,6 +102,36 @@ async def _deliver_event(
     else:
         await heard(event)
         logger.info("event delivered", extra=told)
+
+
+@asynccontextmanager
+async def _while_it_is_ours(event: OutboxEvent, *, until: float) -> AsyncIterator[None]:
+    """Stop the block at `until`, on `clock.monotonic()`, unless the lease is renewed by then.
+
+    Raises:
+        TimeoutError: it was stopped.
+    """
+    async with asyncio.timeout(until - clock.monotonic()) as limit:
+        keeping = asyncio.create_task(_keep(event, limit))
+        try:
+            yield
+        finally:
+            keeping.cancel()
+
+
+async def _keep(event: OutboxEvent, limit: asyncio.Timeout) -> None:
+    loop = asyncio.get_running_loop()
+    latest = loop.time() + _LONGEST_SECONDS
+    while True:
+        await asyncio.sleep(_RENEWED_SECONDS)
+        asked = loop.time()
+        try:
+            if not await event.keep(now=clock.now()) or limit.expired():
+                return
+        except PyMongoError as error:
+            logger.warning("lease not renewed", extra={"event": event.id, "error": str(error)[:200]})
+            continue
+        limit.reschedule(min(asked + PATIENCE.total_seconds(), latest))
 
 
 async def _again(event: OutboxEvent, error: Exception, *, last: bool, stumbled: bool = False) -> None:

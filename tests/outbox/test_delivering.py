@@ -211,6 +211,66 @@ async def test_what_it_took_to_take_an_event_is_taken_from_its_consumers_time(
     assert (await row(event)).error == "TimeoutError: "
 
 
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leases are renewed ten times in a second, and consumers may take two at most."""
+    monkeypatch.setattr(delivering, "PATIENCE", timedelta(seconds=1))
+    monkeypatch.setattr(delivering, "_RENEWED_SECONDS", 0.1)
+    monkeypatch.setattr(delivering, "_LONGEST_SECONDS", 2.0)
+
+
+async def test_a_consumer_that_takes_long_keeps_its_lease(shop: Resources, record: Recorded, quick: None) -> None:
+    # given
+    [event] = await record(Event(PAID, "ord_1"))
+    taken, heard = list[datetime](), list[str]()
+
+    async def slowly(_: Database, event: OutboxEvent) -> None:
+        taken.append((await row(event.id)).free_at)
+        await asyncio.sleep(1.5)
+        taken.append((await row(event.id)).free_at)
+        heard.append(event.id)
+
+    # when
+    await deliver(shop.database, ["ord_1"], consumers={PAID: slowly})
+
+    # then
+    assert heard == [event]
+    assert (await row(event)).state is OutboxState.DELIVERED
+    assert taken[1] - taken[0] > timedelta(seconds=0.5)
+
+
+async def test_a_consumer_is_stopped_in_the_end(shop: Resources, record: Recorded, quick: None) -> None:
+    [event] = await record(Event(PAID, "ord_1"))
+    forever = asyncio.Event()
+
+    async def never(_: Database, __: OutboxEvent) -> None:
+        await forever.wait()
+
+    await deliver(shop.database, ["ord_1"], consumers={PAID: never})
+
+    assert (await row(event)).error == "TimeoutError: "
+
+
+async def test_a_consumer_whose_lease_cannot_be_renewed_is_stopped(
+    shop: Resources, record: Recorded, quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given: an event that another worker has taken meanwhile
+    monkeypatch.setattr(delivering, "_LONGEST_SECONDS", 60.0)
+    [event] = await record(Event(PAID, "ord_1"))
+    forever = asyncio.Event()
+
+    async def overtaken(_: Database, event: OutboxEvent) -> None:
+        await aged(event.id, lease="another")
+        await forever.wait()
+
+    # when
+    await deliver(shop.database, ["ord_1"], consumers={PAID: overtaken})
+
+    # then
+    found = await row(event)
+    assert (found.lease, found.error, found.state) == ("another", None, OutboxState.WAITING)
+
+
 async def test_a_kind_that_this_worker_does_not_know_waits_for_one_that_does(shop: Resources, record: Recorded) -> None:
     [newer] = await record(Event(PAID, "ord_1"))
 

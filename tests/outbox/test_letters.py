@@ -119,6 +119,7 @@ class Moody:
         self.on_recipient = "250 fine"
         self.on_data = "250 fine"
         self.says_goodbye = True
+        self.looks_into_it_for = 0.0
         self.taken = 0
 
     async def handle_MAIL(self, _: SMTP, __: Session, envelope: Envelope, sender: str, ___: list[str]) -> str:  # noqa: N802  aiosmtpd's name
@@ -130,6 +131,7 @@ class Moody:
         return self.on_recipient
 
     async def handle_DATA(self, _: SMTP, __: Session, ___: Envelope) -> str:  # noqa: N802  aiosmtpd's name
+        await asyncio.sleep(self.looks_into_it_for)
         self.taken += self.on_data.startswith("250")
         return self.on_data
 
@@ -186,6 +188,15 @@ async def test_a_server_that_greets_with_a_refusal_refuses_no_letter(settings: S
 
         with pytest.raises(MailServerAway, match="554"):
             await Postman(unwelcome).send(letter("a@example.com"), identity="evt_1")
+
+
+async def test_a_server_that_looks_into_a_letter_for_long_is_waited_for(moody: tuple[Moody, Postman]) -> None:
+    server, postman = moody
+    server.looks_into_it_for = 7.0  # a filter of unwanted mail; connecting may take six
+
+    await postman.send(letter("slow@example.com"), identity=new_id("evt"))
+
+    assert server.taken == 1
 
 
 async def test_a_letter_that_was_taken_is_sent_whatever_becomes_of_the_goodbye(moody: tuple[Moody, Postman]) -> None:
