@@ -15,7 +15,14 @@ from stack.demo.report import Report as Verdict
 from stack.demo.scenario import Blow, Plan
 from stack.faults import Fault
 from stack.load.history import WRITES, Kind, percentile
-from stack.load.ordeals import FAULT_AT, SPOIL_THE_CACHE, lose, restart_replicas, restart_the_primary
+from stack.load.ordeals import (
+    FAULT_AT,
+    SPOIL_THE_CACHE,
+    lose,
+    lose_the_primary_without_a_cache,
+    restart_replicas,
+    restart_the_primary,
+)
 from stack.load.run import Run, Script, run_under_load
 from stack.profile import throwaway_profile
 from stack.running import Stack, running_stack
@@ -82,7 +89,7 @@ def faults(*, rounds: int, rate: float, command: str) -> Report:
     """Start a system, break it in every way, and return the report; each primary's fault is repeated for each round."""
     machine = this_machine()
     found = _Findings()
-    with running_stack(throwaway_profile("bench-faults")) as stack, progress_over(3 * rounds + 11) as advance:
+    with running_stack(throwaway_profile("bench-faults")) as stack, progress_over(3 * rounds + 12) as advance:
         for blow in (Blow.KILL, Blow.STEPDOWN, Blow.STOP):
             plan = Plan(blow=blow, seconds=_DEMO_SECONDS, rate=rate)
             found.demo(blow, [_fail_over(stack, plan, advance) for _ in range(rounds)])
@@ -113,20 +120,13 @@ def faults(*, rounds: int, rate: float, command: str) -> Report:
             failed = len(run.history.of(READS, succeeded=False))
             found.bars.append(Bar(f"{title}: failed reads", failed, at_most=0))
             found.bars.append(Bar(f"{title}: longest wait for a held stock", gap, at_most=_REPLICA_LOCKED, unit=" s"))
-        title = "12 rolling restart"
-        run = _run(stack, title, restart_replicas(requests=ROLLING_REQUESTS), _ROLLING_RATE, advance)
+        title = "18 primary killed without Redis"
+        run = _run(stack, title, lose_the_primary_without_a_cache, rate, advance)
         found.run(title, run)
-        found.bars.append(Bar(f"{title}: requests", len(run.history.samples), at_least=ROLLING_REQUESTS))
+        gap = run.history.longest_gap(WRITES, begin=FAULT_AT, end=run.seconds).seconds
         found.bars.append(Bar(f"{title}: failed requests", _failed(run), at_most=0))
-        hot = percentile([one.latency for one in run.history.of({Kind.HOT})], 0.99)
-        found.bars.append(Bar(f"{title}: cached reads, p99", hot, at_most=_ROLLING_HOT_P99, unit=" s"))
-        title = "12 rolling, full load"
-        advance(title)
-        rolled = roll_at_full_load(stack)
-        found.rows.append([title, rolled.sample.requests, rolled.sample.failed, None, None, rolled.sample.p99_ms])
-        found.bars.append(Bar(f"{title}: replicas restarted meanwhile", rolled.restarted, at_least=REPLICAS))
-        found.bars.append(Bar(f"{title}: requests", rolled.sample.requests, at_least=ROLLING_REQUESTS))
-        found.bars.append(Bar(f"{title}: failed requests", rolled.sample.failed, at_most=0))
+        found.bars.append(Bar(f"{title}: longest gap", gap, at_most=_GAP[Blow.KILL], unit=" s"))
+        _roll(stack, found, advance)
     found.bars.insert(0, Bar("writes lost or doubled, reads stale or broken, in all runs", found.broken, at_most=0))
     return Report(
         title=f"Faults under {rate:g} requests a second; the primary's {rounds} times each",
@@ -137,6 +137,23 @@ def faults(*, rounds: int, rate: float, command: str) -> Report:
         bars=found.bars,
         notes=[f"the load generator itself stood still for {found.standstill:.2f} s at most"],
     )
+
+
+def _roll(stack: Stack, found: _Findings, advance: Callable[[str], None]) -> None:
+    title = "12 rolling restart"
+    run = _run(stack, title, restart_replicas(requests=ROLLING_REQUESTS), _ROLLING_RATE, advance)
+    found.run(title, run)
+    found.bars.append(Bar(f"{title}: requests", len(run.history.samples), at_least=ROLLING_REQUESTS))
+    found.bars.append(Bar(f"{title}: failed requests", _failed(run), at_most=0))
+    hot = percentile([one.latency for one in run.history.of({Kind.HOT})], 0.99)
+    found.bars.append(Bar(f"{title}: cached reads, p99", hot, at_most=_ROLLING_HOT_P99, unit=" s"))
+    title = "12 rolling, full load"
+    advance(title)
+    rolled = roll_at_full_load(stack)
+    found.rows.append([title, rolled.sample.requests, rolled.sample.failed, None, None, rolled.sample.p99_ms])
+    found.bars.append(Bar(f"{title}: replicas restarted meanwhile", rolled.restarted, at_least=REPLICAS))
+    found.bars.append(Bar(f"{title}: requests", rolled.sample.requests, at_least=ROLLING_REQUESTS))
+    found.bars.append(Bar(f"{title}: failed requests", rolled.sample.failed, at_most=0))
 
 
 def _fail_over(stack: Stack, plan: Plan, advance: Callable[[str], None]) -> Verdict:

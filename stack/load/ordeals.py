@@ -64,6 +64,22 @@ SPOIL_THE_CACHE: dict[str, Script] = {
 """Everything that can happen to the shared cache."""
 
 
+async def lose_the_primary_without_a_cache(course: Course) -> None:
+    """Kill Redis, then the primary, and bring both back: reads have MongoDB alone, which is electing."""
+    await course.until(FAULT_AT)
+    await course.fault(Fault.KILL, CACHE)
+    try:
+        await asyncio.sleep(1)
+        name = await course.fault(Fault.KILL, "primary")
+        try:
+            await asyncio.sleep(_BROKEN_SECONDS)
+        finally:
+            await course.fault(Fault.RESTART, name)
+    finally:
+        await course.fault(Fault.RESTART, CACHE)
+    await asyncio.sleep(_AFTERWARDS_SECONDS)
+
+
 def restart_replicas(*, requests: int) -> Script:
     """Return a script that restarts replicas one by one, again and again, until so many requests are through."""
 
