@@ -53,8 +53,8 @@ async def app(settings: Settings) -> AsyncIterator[FastAPI]:
 async def shop(app: FastAPI) -> Resources:
     """The application's resources, over an empty database."""
     resources: Resources = app.state.resources
-    for document in DOCUMENTS:
-        await _empty(resources.database.database[str(document.get_settings().name)])
+    database = resources.database.database
+    await asyncio.gather(*(_empty(database[str(document.get_settings().name)]) for document in DOCUMENTS))
     async with Redis.from_url(resources.settings.broker_url.get_secret_value()) as limits:
         await limits.flushdb()
     resources.desk.limits._here.clear()
