@@ -27,7 +27,7 @@ _RENEWED_SECONDS: Final = 4.0
 """The lease of a consumer that is at it for so long is renewed, again and again."""
 
 _LONGEST_SECONDS: Final = 32.0
-"""A consumer that takes longer is stopped. A mail server may look into a letter for long before it says that it took it."""
+"""A consumer that takes longer is stopped; a mail server may look into a letter for long before it has taken it."""
 
 _ROUND_SECONDS: Final = 15.0
 """After this long a subject with many events lets others have a turn; the relay rings for it again."""
