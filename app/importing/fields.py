@@ -1,6 +1,7 @@
 """Checks what a row says by the rules that hold for what staff write through the API."""
 
 from collections.abc import Mapping
+from hashlib import blake2b
 from typing import Annotated, Any, Final
 
 from pydantic import Field, HttpUrl, TypeAdapter, ValidationError, field_validator
@@ -91,3 +92,19 @@ def checked(values: Mapping[str, Any]) -> RowInput:
 
 def _pointer(location: tuple[int | str, ...]) -> str:
     return "/" + "/".join(str(part) for part in location) if location else "the row"
+
+
+def shop_record(fields: RowInput, *, line: int, prefix: str) -> BookRecord | RowFailure:
+    """Return the record of a row from a shop's own file, which must name the price; silence means no stock."""
+    if fields.price is None:
+        return RowFailure(line, "price_missing", "The row has no price.")
+    offer = Offer(fields.format or Format.PAPERBACK, fields.price, fields.stock or 0)
+    return record_of(fields, line=line, source=f"{prefix}:{_identity(fields)}", offer=offer)
+
+
+def _identity(fields: RowInput) -> str:
+    """Return what makes the row the same book in the next file: its ISBN, or else title, authors, language and form."""
+    if fields.isbn13 is not None:
+        return fields.isbn13
+    parts = (fields.title, *fields.authors, fields.language or "", fields.format or "")
+    return blake2b("\x1f".join(parts).casefold().encode(), digest_size=10).hexdigest()

@@ -2,16 +2,14 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from hashlib import blake2b
 from typing import Any, Final
 
 from pydantic import ValidationError
 
 from app.importing.csv_rows import CsvRow, csv_rows
-from app.importing.fields import RowInput, checked, failure_of, record_of
+from app.importing.fields import checked, failure_of, shop_record
 from app.importing.lines import LineFile
-from app.importing.records import BookRecord, Offer, Row, RowFailure, WrongFile
-from app.schemas.book import Format
+from app.importing.records import BookRecord, Row, RowFailure, WrongFile
 
 _DECIMAL: Final = re.compile(r"(\d{1,9})(?:\.(\d{1,2}))?")
 _WHOLE: Final = re.compile(r"[+-]?\d{1,15}")
@@ -169,19 +167,3 @@ def _values(cells: Mapping[str, str]) -> dict[str, Any]:
     if "price" in values:
         values["price"].setdefault("currency", "USD")
     return values
-
-
-def shop_record(fields: RowInput, *, line: int, prefix: str) -> BookRecord | RowFailure:
-    """Return the record of a row from a shop's own file, which must name the price; silence means no stock."""
-    if fields.price is None:
-        return RowFailure(line, "price_missing", "The row has no price.")
-    offer = Offer(fields.format or Format.PAPERBACK, fields.price, fields.stock or 0)
-    return record_of(fields, line=line, source=f"{prefix}:{_identity(fields)}", offer=offer)
-
-
-def _identity(fields: RowInput) -> str:
-    """Return what makes the row the same book in the next file: its ISBN, or else title, authors, language and form."""
-    if fields.isbn13 is not None:
-        return fields.isbn13
-    parts = (fields.title, *fields.authors, fields.language or "", fields.format or "")
-    return blake2b("\x1f".join(parts).casefold().encode(), digest_size=10).hexdigest()

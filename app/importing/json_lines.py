@@ -4,8 +4,7 @@ from collections.abc import Iterator
 
 from pydantic import ValidationError
 
-from app.importing.fields import RowInput, failure_of
-from app.importing.generic_csv import shop_record
+from app.importing.fields import RowInput, failure_of, shop_record
 from app.importing.lines import LineFile
 from app.importing.records import Row, RowFailure, WrongFile
 

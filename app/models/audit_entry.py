@@ -9,16 +9,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.asynchronous.client_session import AsyncClientSession
 
-from app.ids import BOOK, CATEGORY, ORDER, USER, AuditEntryId, UserId
+from app.ids import BOOK, CATEGORY, ORDER, PAYMENT, REFUND, USER, AuditEntryId, UserId
 
 _COLLECTIONS: Final = {
     BOOK: ("books", "inventory"),
     CATEGORY: ("categories",),
     ORDER: ("orders",),
     USER: ("users",),
-    "pay": ("payments",),
-    "rf": ("refunds",),
-    "rev": ("reviews",),
+    PAYMENT: ("payments",),
+    REFUND: ("refunds",),
 }
 """Where what an id names is kept, by the id's prefix."""
 
