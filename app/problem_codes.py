@@ -59,7 +59,9 @@ CODES: Final[Mapping[str, Code]] = {
     "no_primary": Code(503, "The database elects a new primary, which takes seconds. Outcome unknown.", retryable=True),
     "dependency_unavailable": Code(503, "A server that this needs doesn't answer. Outcome unknown.", retryable=True),
     "overloaded": Code(503, "Too many requests at once, or no replica is up; this one was not begun.", retryable=True),
-    "payment_gateway_unavailable": Code(503, "The payment provider doesn't answer. Outcome unknown.", retryable=True),
+    "payment_gateway_unavailable": Code(
+        503, "The payment provider doesn't answer, or refuses the shop. Outcome unknown.", retryable=True
+    ),
     "deadline_exceeded": Code(504, "It took too long. Outcome unknown.", retryable=True),
 }
 """docs/errors.md is generated from here."""

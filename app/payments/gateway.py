@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from app.errors import Conflict
+from app.errors import BookstoreError, PaymentGatewayUnavailable
 
 
 class IntentStatus(StrEnum):
@@ -66,8 +66,13 @@ class GatewayEvent:
     """On the gateway's clock."""
 
 
-class RequestRefused(Conflict):
-    """The gateway said no for good: nothing happened, and the same question gets the same answer."""
+class RequestRefused(BookstoreError):
+    """The gateway said no for good: nothing happened, and the same question gets the same answer.
+
+    To who asked the shop it is as good as away: the fault isn't theirs.
+    """
+
+    code = PaymentGatewayUnavailable.code
 
     def __init__(self, detail: str, *, code: str | None = None, parameter: str | None = None) -> None:
         """Take the gateway's words, its code, and the parameter at fault."""

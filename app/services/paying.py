@@ -53,7 +53,7 @@ async def start_payment(till: Till, order: Order, known: Payment | None = None) 
 
     Raises:
         Conflict: the order has ended.
-        PaymentGatewayUnavailable: nothing is known; the order stays payable.
+        PaymentGatewayUnavailable: nothing is known, or it takes no payments from us; the order stays payable.
     """
     if order.status in _ENDED:
         raise Conflict(f"The order is {order.status}; there is nothing to pay.")
@@ -62,9 +62,15 @@ async def start_payment(till: Till, order: Order, known: Payment | None = None) 
         await till.commit(lambda work: fulfilment.attach_payment(order.id, payment_id=payment.id, attempt=work))
     if payment.intent_id is not None:
         return payment
-    intent = await till.gateway.create_intent(
-        payment_id=payment.id, order_id=order.id, amount=payment.amount, currency=payment.currency
-    )
+    try:
+        intent = await till.gateway.create_intent(
+            payment_id=payment.id, order_id=order.id, amount=payment.amount, currency=payment.currency
+        )
+    except RequestRefused as error:
+        # No payer can do anything about that, and most likely the shop sells nothing until somebody here does.
+        told = {"order": order.id, "detail": error.detail, "reason": error.reason, "parameter": error.parameter}
+        logger.error("the gateway takes no payments", extra=told)
+        raise PaymentGatewayUnavailable("The payment provider takes no payments at the moment.") from error
     made = MadeIntent(payment.id, intent.id, intent.client_secret, at=clock.now())
     if await till.attachments.attach(made):
         attached: Payment = payment.model_copy(update=made.fields)

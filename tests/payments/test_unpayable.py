@@ -7,7 +7,7 @@ import httpx
 import pytest
 from pymongo.asynchronous.client_session import AsyncClientSession
 
-from app.errors import Conflict
+from app.errors import Conflict, PaymentGatewayUnavailable
 from app.idempotency import Answer, Once
 from app.ids import SESSION, USER, SessionId, UserId, new_id, payment_id_of
 from app.lifespan import Resources
@@ -21,10 +21,10 @@ from app.schemas.order import OrderInput
 from app.security import Principal, Role
 from app.services import fulfilment
 from app.services.checkout import place_order
-from app.services.paying import apply_intent, payment_of, settle, start_payment
+from app.services.paying import apply_intent, pay_order, payment_of, settle, start_payment
 from app.settings import Settings
 from tests.factories.buying import a_stocked_book, an_address, stock
-from tests.factories.orders import an_order, order_now
+from tests.factories.orders import VISA, an_order, order_now
 
 A_BUYER = Principal(UserId(new_id(USER)), SessionId(new_id(SESSION)), Role.CUSTOMER)
 
@@ -41,6 +41,25 @@ async def test_what_costs_too_little_to_be_charged_is_not_ordered(
         await place_order(till, shop.stock, A_BUYER, given, settings=no_shipping, once=once)
 
     assert await stock(staff, book) == (4, 0)
+
+
+async def test_a_gateway_that_refuses_for_good_is_reported_and_leaves_the_order_payable(
+    till: Till, staff: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    # given: an amount that the gateway takes from nobody
+    order = await an_order(till, staff, total=0)
+
+    # when
+    payment = await pay_order(till, order.id, payment_method=VISA, attempt="1")
+    with pytest.raises(PaymentGatewayUnavailable):
+        await start_payment(till, order)
+
+    # then
+    assert payment is None
+    reported = [vars(record) for record in caplog.records if record.levelname == "ERROR"]
+    assert [(one["message"], one["order"]) for one in reported] == [("the gateway takes no payments", order.id)] * 2
+    now = await order_now(order)
+    assert (now.status, now.payment_status) == (OrderStatus.PENDING_PAYMENT, PaymentStatus.REQUIRES_PAYMENT)
 
 
 async def test_a_payment_that_the_gateway_gave_up_leaves_the_order_to_expire(
