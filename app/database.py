@@ -25,7 +25,7 @@ from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
 
 from app import clock
-from app.errors import BookstoreError, DeadlineExceeded, DependencyUnavailable, NoPrimary, Overloaded
+from app.errors import BookstoreError, DeadlineExceeded, DependencyUnavailable, NoPrimary
 from app.models import DOCUMENTS
 from app.settings import Settings
 from app.turns import Turns
@@ -225,7 +225,8 @@ async def create_collections_and_indexes(
 def as_domain_error(error: PyMongoError) -> BookstoreError:
     """Say in the domain's words what a driver error means for the caller."""
     if isinstance(error, WaitQueueTimeoutError):
-        return Overloaded("Every database connection is busy; try again shortly.")
+        # Something may have been written before it: `overloaded` would promise that nothing was begun.
+        return DependencyUnavailable("Every database connection is busy; send the request again.")
     # Where a transaction's retries run out of time, the driver's timeout is raised from what it retried last.
     last = error.__cause__ if isinstance(error.__cause__, PyMongoError) else error
     if isinstance(last, ServerSelectionTimeoutError) or getattr(last, "code", None) in _NOT_PRIMARY:

@@ -22,7 +22,7 @@ BookstoreError                      code, a sentence for people, data
 ├── PaymentDeclined                 the card was refused; another may be tried
 ├── WebhookSignatureInvalid         an event that the gateway didn't sign
 ├── RateLimited                     too often; with how long to wait
-├── Overloaded                      shed, to keep the rest fast
+├── Overloaded                      shed before it was begun, to keep the rest fast
 ├── DependencyUnavailable           nothing is known of the outcome
 │   ├── NoPrimary
 │   └── PaymentGatewayUnavailable

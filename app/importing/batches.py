@@ -13,7 +13,7 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
 
 from app import clock
 from app.database import Database, as_domain_error
-from app.errors import DeadlineExceeded, DependencyUnavailable, Overloaded
+from app.errors import DeadlineExceeded, DependencyUnavailable
 from app.importing import documents
 from app.importing.records import BookRecord, Note, Row, RowFailure
 from app.importing.shelves import Placement, Shelves, UnusableCategory
@@ -81,7 +81,7 @@ class BatchWriter:
         Writing the same rows again changes nothing. Waits for a database that is away for a while.
 
         Raises:
-            DependencyUnavailable, DeadlineExceeded, Overloaded: the database stayed away; some rows may be written.
+            DependencyUnavailable, DeadlineExceeded: the database stayed away; some rows may be written.
         """
         refused = [
             RowVerdict(r.line, Verdict.FAILED, None, r.code, r.detail, r.notes)
@@ -109,7 +109,7 @@ class BatchWriter:
                     if verdict.verdict in {Verdict.CREATED, Verdict.UPDATED}
                 }
                 await self._commit(plan)
-            except (DependencyUnavailable, DeadlineExceeded, Overloaded):
+            except (DependencyUnavailable, DeadlineExceeded):
                 if clock.monotonic() > give_up_at:
                     raise
                 await asyncio.sleep(random.uniform(0.2, 1.0))  # noqa: S311  # jitter

@@ -60,7 +60,7 @@ async def import_rows(
 
     Raises:
         WrongFile: the source as a whole can't be read.
-        DependencyUnavailable, DeadlineExceeded, Overloaded: the database stayed away for two minutes.
+        DependencyUnavailable, DeadlineExceeded: the database stayed away for two minutes.
     """
     shelves = Shelves(database, dry_run=dry_run)
     try:
@@ -90,7 +90,7 @@ async def has_books() -> bool:
     """Whether the shop has a book, be it an archived one.
 
     Raises:
-        DependencyUnavailable, DeadlineExceeded, Overloaded: the database doesn't say.
+        DependencyUnavailable, DeadlineExceeded: the database doesn't say.
     """
     try:
         return await Book.find_one() is not None

@@ -12,7 +12,7 @@ from pymongo.errors import PyMongoError
 from app import clock
 from app.cache.batching import Together
 from app.database import Database
-from app.errors import DeadlineExceeded, DependencyUnavailable, Overloaded
+from app.errors import DeadlineExceeded, DependencyUnavailable
 from app.models.outbox_event import LEASE, OutboxEvent
 
 logger: Final = logging.getLogger("bookstore.outbox")
@@ -42,7 +42,7 @@ _GIVEN_UP_AFTER: Final = timedelta(days=3)
 _STUMBLES_AT_POISON: Final = 8
 """About four minutes: a mistake of ours doesn't go away by itself, but what it stumbled over may."""
 
-_AWAY: Final = (OSError, PyMongoError, DependencyUnavailable, DeadlineExceeded, Overloaded)
+_AWAY: Final = (OSError, PyMongoError, DependencyUnavailable, DeadlineExceeded)
 """Somebody else's trouble, which ends. `OSError` is also a time-out."""
 
 

@@ -11,7 +11,7 @@ from typing import Final
 from pymongo.errors import PyMongoError
 
 from app import clock
-from app.errors import DeadlineExceeded, DependencyUnavailable, Overloaded
+from app.errors import DeadlineExceeded, DependencyUnavailable
 from app.models.gateway_mark import GatewayMark
 from app.models.payment import Payment
 from app.models.refund import Refund
@@ -127,7 +127,7 @@ def _all_heard(outcomes: Sequence[object]) -> bool:
     for error in outcomes:
         if isinstance(error, DependencyUnavailable):
             raise error
-        if isinstance(error, DeadlineExceeded | Overloaded | PyMongoError):
+        if isinstance(error, DeadlineExceeded | PyMongoError):
             logger.warning("news of a payment must wait", extra={"error": str(error)[:300]})
             heard = False
         elif isinstance(error, BaseException):

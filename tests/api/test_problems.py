@@ -3,7 +3,13 @@ from typing import Any
 
 import httpx
 import pytest
-from pymongo.errors import AutoReconnect, ExecutionTimeout, PyMongoError, ServerSelectionTimeoutError
+from pymongo.errors import (
+    AutoReconnect,
+    ExecutionTimeout,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+    WaitQueueTimeoutError,
+)
 
 from app import errors
 from app.database import as_domain_error
@@ -200,6 +206,7 @@ async def test_a_small_body_makes_no_large_problem(staff: httpx.AsyncClient) -> 
     [
         (ServerSelectionTimeoutError("10.0.0.1:27017: refused"), "no_primary"),
         (AutoReconnect("reset"), "dependency_unavailable"),
+        (WaitQueueTimeoutError("10.0.0.1:27017: no connection"), "dependency_unavailable"),
         (ExecutionTimeout("slow", 50, {}), "deadline_exceeded"),
         (PyMongoError("mongodb://user:password@host"), "dependency_unavailable"),
     ],
