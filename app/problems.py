@@ -27,6 +27,9 @@ _CODE_OF_FRAMEWORK_STATUS: Final = {
     405: "method_not_allowed",
 }
 
+_OF_TOKENS: Final = frozenset({"invalid_token", "token_revoked"})
+"""What is wrong with a token that was sent, which RFC 6750 calls `invalid_token`."""
+
 _MAX_FIELDS: Final = 100
 """More fields at fault than these help nobody: a small body mustn't make a large answer."""
 
@@ -80,9 +83,7 @@ def problem_response(
         document["errors"] = [{"pointer": f.pointer, "code": f.code, "detail": f.detail} for f in fields[:_MAX_FIELDS]]
     out = {"Cache-Control": "no-store", **(headers or {})}
     if status == HTTPStatus.UNAUTHORIZED:
-        out["WWW-Authenticate"] = 'Bearer realm="bookstore"' + (
-            ', error="invalid_token"' if code != "authentication_required" else ""
-        )
+        out["WWW-Authenticate"] = 'Bearer realm="bookstore"' + (', error="invalid_token"' if code in _OF_TOKENS else "")
     if CODES[code].retryable:
         out.setdefault("Retry-After", "1")
     return Response(orjson.dumps(document), status_code=status, media_type=MEDIA_TYPE, headers=out)

@@ -57,6 +57,8 @@ async def test_unknown_and_wrong_answer_the_same(client: httpx.AsyncClient) -> N
 
     for answer in answers:
         assert_problem(answer, 401, "invalid_credentials")
+        # RFC 6750, section 3.1: no token was sent that could be invalid.
+        assert answer.headers["www-authenticate"] == 'Bearer realm="bookstore"'
     assert len({answer.json()["detail"] for answer in answers}) == 1
 
 
