@@ -11,7 +11,7 @@ from app.ids import USER_TOKEN, UserTokenId, new_id
 from app.models.outbox_event import OutboxEvent
 from app.models.user import User
 from app.models.user_token import Purpose, UserToken
-from app.rate_limits import Limit
+from app.rate_limits import Limit, Taken
 from app.services.sessions import Desk, Device
 from app.user_tokens import hash_of, user_token
 
@@ -66,7 +66,7 @@ async def verify_email(desk: Desk, token: str, *, once: Once[None]) -> Answer:
     return await once.perform(desk.writer, work)
 
 
-async def count_letter(desk: Desk, email_folded: str, device: Device) -> None:
+async def count_letter(desk: Desk, email_folded: str, device: Device) -> Taken:
     """Count one letter that somebody has sent to an address, whether anybody has the address or not.
 
     Raises:
@@ -74,7 +74,7 @@ async def count_letter(desk: Desk, email_folded: str, device: Device) -> None:
     """
     letter = Limit.spelt("letter", desk.settings.limit_letter)
     sender = Limit.spelt("letter-address", desk.settings.limit_letter_address)
-    await desk.limits.take((letter, email_folded), *desk.limits.of_address(sender, device.address))
+    return await desk.limits.take((letter, email_folded), *desk.limits.of_address(sender, device.address))
 
 
 def new_token(desk: Desk, user: User | None, purpose: Purpose, *, seconds: int, email_folded: str = "") -> UserToken:

@@ -18,7 +18,7 @@ from app.names import folded
 from app.password_rules import check_password
 from app.rate_limits import Limit, Taken
 from app.schemas.account import Registration, SignIn, TokensView, UserView, WelcomeView
-from app.services.confirming import ask_for_confirmation
+from app.services.confirming import ask_for_confirmation, count_letter
 from app.services.sessions import Desk, Device, open_session, open_session_beside_others
 
 _REFUSED = "The name or the password is wrong."
@@ -34,11 +34,16 @@ class _ChangedMeanwhile(Exception):
 async def register(desk: Desk, given: Registration, *, device: Device, once: Once[WelcomeView]) -> Answer:
     """Make a customer, signed in at once; a letter asks to confirm the address.
 
+    A repeat is answered before anything is counted.
+
     Raises:
         EmailTaken, UsernameTaken: somebody has it; of two who register at once one hears this.
         InvalidInput: the password is no good, or the second doesn't repeat it.
-        RateLimited: too many from this address.
+        RateLimited: too many from this address, or too many letters to the one that was given.
     """
+    earlier = await once.earlier()
+    if earlier is not None:
+        return earlier
     password = given.password.get_secret_value()
     if given.password2 is not None and given.password2.get_secret_value() != password:
         raise InvalidInput(FieldError("/password2", "password_mismatch", "must be the same as password"))
@@ -47,6 +52,7 @@ async def register(desk: Desk, given: Registration, *, device: Device, once: Onc
     limit = Limit.spelt("registration", desk.settings.limit_registration)
     taken = await desk.limits.take(*desk.limits.of_address(limit, device.address))
     hashed = await desk.passwords.hash(password)
+    letter = await count_letter(desk, folded(given.email), device)
 
     async def work(attempt: Attempt) -> WelcomeView:
         moment = clock.now()
@@ -69,7 +75,11 @@ async def register(desk: Desk, given: Registration, *, device: Device, once: Onc
         tokens = await open_session(desk, user, attempt, device=device)
         return WelcomeView(user=UserView.model_validate(user), **tokens.model_dump())
 
-    return with_limits(await once.perform(desk.writer, work), taken)
+    try:
+        return with_limits(await once.perform(desk.writer, work), taken)
+    except (EmailTaken, UsernameTaken):
+        await desk.limits.give_back(letter)  # it wasn't sent
+        raise
 
 
 async def sign_in(desk: Desk, given: SignIn, *, device: Device, once: Once[TokensView]) -> Answer:

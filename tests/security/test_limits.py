@@ -88,16 +88,59 @@ async def test_who_knows_the_password_is_not_limited(client: httpx.AsyncClient) 
 
 
 async def test_letters_are_limited_whether_anybody_has_the_address_or_not(client: httpx.AsyncClient) -> None:
-    await a_user(client)
+    # given: registering has sent one already
+    await a_user(client, email="ada@example.com")
 
-    for email in ("ada@example.com", "nobody@example.com"):
+    for email, letters in (("ada@example.com", 4), ("nobody@example.com", 5)):
         answers = [await client.post(f"{API}/auth/password/forgot", json={"email": email}) for _ in range(6)]
-        assert [answer.status_code for answer in answers] == [202] * 5 + [429]
+        assert [answer.status_code for answer in answers] == [202] * letters + [429] * (6 - letters)
+
+
+async def test_letters_to_an_address_that_is_registered_again_and_again_are_limited(client: httpx.AsyncClient) -> None:
+    # given: accounts that are deleted as soon as the letter is on its way
+    for _ in range(5):
+        mine = bearer((await a_user(client, email="victim@example.com"))["access_token"])
+        assert (await client.delete(f"{API}/users/me", headers=mine)).status_code == 204
+
+    # when
+    answer = await client.post(f"{API}/auth/register", json=registration(email="Victim@example.com"))
+
+    # then
+    assert_problem(answer, 429, "rate_limited")
+    assert 0 < int(answer.headers["retry-after"]) <= 3600
+    assert answer.headers["ratelimit-policy"] == '"letter";q=5;w=3600'
+    assert await OutboxEvent.find({"kind": "user.verification_requested"}).count() == 5
+
+
+async def test_a_registration_that_is_sent_again_is_answered_and_counts_once(client: httpx.AsyncClient) -> None:
+    # given
+    headers, body = {"Idempotency-Key": "once"}, registration(email="ada@example.com")
+
+    # when
+    answers = [await client.post(f"{API}/auth/register", json=body, headers=headers) for _ in range(7)]
+    forgotten = [await client.post(f"{API}/auth/password/forgot", json={"email": "ada@example.com"}) for _ in range(5)]
+
+    # then
+    assert {(answer.status_code, answer.content) for answer in answers} == {(201, answers[0].content)}
+    assert [answer.status_code for answer in forgotten] == [202] * 4 + [429]
+
+
+async def test_a_registration_that_is_refused_counts_as_no_letter(client: httpx.AsyncClient) -> None:
+    # given
+    await a_user(client, username="ada")
+    new = registration(email="new@example.com", username="ada")
+
+    # when
+    for _ in range(6):
+        assert_problem(await client.post(f"{API}/auth/register", json=new), 409, "username_taken")
+
+    # then
+    assert (await client.post(f"{API}/auth/register", json=new | {"username": "new"})).status_code == 201
 
 
 async def test_letters_to_an_address_that_an_account_moves_to_are_limited_as_well(client: httpx.AsyncClient) -> None:
     # given
-    mine = bearer((await a_user(client, email="ada@example.com"))["access_token"])
+    mine = bearer((await a_user(client, email="first@example.com"))["access_token"])
     moves = ["victim@example.com", "ada@example.com"] * 6
 
     # when
