@@ -26,7 +26,7 @@ CODES: Final[Mapping[str, Code]] = {
     "payment_declined": Code(
         402, "The payment was refused. An order that came with it is there: pay `order_id` with `POST /payments`."
     ),
-    "permission_denied": Code(403, "Only those who work here may do this, or only administrators."),
+    "permission_denied": Code(403, "Only those who work here may do this, only administrators, or only its owner."),
     "not_found": Code(404, "There is no such thing, or it isn't yours."),
     "method_not_allowed": Code(405, "The path doesn't know this method; `Allow` says which it knows."),
     "request_timeout": Code(408, "The body came too slowly; nothing happened.", retryable=True),

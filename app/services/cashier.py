@@ -5,7 +5,13 @@ from typing import Any
 
 from app.conditional import body_of
 from app.database import Database
-from app.errors import IdempotencyKeyReused, NotFound, PaymentGatewayUnavailable, RefundExceedsCaptured
+from app.errors import (
+    IdempotencyKeyReused,
+    NotFound,
+    PaymentGatewayUnavailable,
+    PermissionDenied,
+    RefundExceedsCaptured,
+)
 from app.idempotency import Answer, Attempt, Claim, Once
 from app.ids import payment_id_of
 from app.models.order import Order
@@ -65,7 +71,8 @@ async def pay(till: Till, payer: Principal, given: PaymentInput, *, claim: Claim
     A repeat gives the same answer; where the first one was lost on its way to the gateway, it goes on from there.
 
     Raises:
-        NotFound: the payer has no such order.
+        NotFound: there is no such order, or it is somebody else's.
+        PermissionDenied: it is somebody else's, which staff see.
         Conflict: the order has ended.
         PaymentDeclined: the money was refused; the order waits for another payment.
         PaymentGatewayUnavailable: nothing is known; the same request again finds out.
@@ -73,15 +80,17 @@ async def pay(till: Till, payer: Principal, given: PaymentInput, *, claim: Claim
 
     async def work(attempt: Attempt) -> Payment:
         # The key is claimed before anybody is charged: of two requests under one key only one may go on.
-        order = await Order.of_user(given.order_id, payer.user_id, attempt.session)
-        if order is None:
+        order = await Order.of_id(given.order_id, attempt.session)
+        if order is None or (order.user_id != payer.user_id and not payer.is_staff):
             raise NotFound("You have no such order.")
+        if order.user_id != payer.user_id:
+            raise PermissionDenied("Only who placed an order pays it.")
         return await Payment.of_id(payment_id_of(order.id), attempt.session) or payment_of(order)
 
     answer = await once.perform(till.writer, work)
     if answer.unfinished is None:
         return answer
-    order = await Order.of_user(given.order_id, payer.user_id)
+    order = await Order.of_id(given.order_id)
     assert order is not None, "orders are never deleted"
     payment = await start_payment(till, order)
     if given.payment_method is not None and payment.status in OPEN:

@@ -103,7 +103,7 @@ TABLE: Final = """
    POST   /api/v1/orders/{order_id}/transitions          401   403   403   ok    ok
    GET    /api/v1/admin/orders                           401   403   403   ok    ok
 
-   POST   /api/v1/payments                               401   ok    404   404   404
+   POST   /api/v1/payments                               401   ok    404   403   403
    GET    /api/v1/payments                               401   ok    ok    ok    ok
    GET    /api/v1/payments/{payment_id}                  401   ok    404   ok    ok
    POST   /api/v1/payments/{payment_id}/verify           401   ok    404   ok    ok
@@ -158,6 +158,9 @@ NEEDS_KEY: Final = frozenset(
     {"POST /api/v1/orders", "POST /api/v1/payments", "POST /api/v1/payments/{payment_id}/refunds"}
 )
 """What isn't done without an idempotency key."""
+
+ITS_OWNERS: Final = frozenset({"POST /api/v1/payments"})
+"""What only the owner does, whoever else sees the thing: it is found first."""
 
 CREDENTIALS_IN_BODY: Final = frozenset({"POST /api/v1/auth/logout"})
 """Where the body may say who asks, it is read before anybody is refused."""
