@@ -2,7 +2,7 @@
 
 BookstoreError                      code, a sentence for people, data
 ├── NotFound                        there is no such thing, or it isn't yours to see
-├── Gone                            it was there and was archived
+├── Gone                            it was there, and was archived, used, replaced or has expired
 ├── AuthenticationRequired          no token
 ├── InvalidToken                    a token that doesn't hold
 ├── TokenRevoked                    a token of a session that has ended

@@ -44,7 +44,7 @@ CODES: Final[Mapping[str, Code]] = {
     "idempotency_in_progress": Code(
         409, "The first request with this key still runs. (Reserved: repeats wait for it.)", retryable=True
     ),
-    "gone": Code(410, "It was there, and was archived."),
+    "gone": Code(410, "It was there, and was archived; or a letter's token that was used, replaced or has expired."),
     "precondition_failed": Code(412, "It was changed since you saw it; `ETag` is the current one."),
     "payload_too_large": Code(413, "The body is larger than 64 KiB."),
     "unsupported_media_type": Code(415, "Send JSON."),

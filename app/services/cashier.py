@@ -31,7 +31,7 @@ from app.schemas.payment import (
 )
 from app.security import Principal
 from app.services import refunding
-from app.services.paying import confirm_payment, payment_of, settle, start_payment
+from app.services.paying import confirm_payment, payment_of, require_payable, settle, start_payment
 
 
 def payment_view(payment: Payment, *, viewer: Principal) -> PaymentView:
@@ -85,6 +85,7 @@ async def pay(till: Till, payer: Principal, given: PaymentInput, *, claim: Claim
             raise NotFound("You have no such order.")
         if order.user_id != payer.user_id:
             raise PermissionDenied("Only who placed an order pays it.")
+        require_payable(order)
         return await Payment.of_id(payment_id_of(order.id), attempt.session) or payment_of(order)
 
     answer = await once.perform(till.writer, work)

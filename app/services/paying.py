@@ -43,6 +43,16 @@ def payment_of(order: Order) -> Payment:
     )
 
 
+def require_payable(order: Order) -> None:
+    """Let nobody pay for an order that has ended.
+
+    Raises:
+        Conflict: it has.
+    """
+    if order.status in _ENDED:
+        raise Conflict(f"The order is {order.status}; there is nothing to pay.")
+
+
 async def start_payment(till: Till, order: Order, known: Payment | None = None) -> Payment:
     """Make the order's one payment ready to be paid, at the gateway too. Running it twice gives the same payment.
 
@@ -55,8 +65,7 @@ async def start_payment(till: Till, order: Order, known: Payment | None = None) 
         Conflict: the order has ended.
         PaymentGatewayUnavailable: nothing is known, or it takes no payments from us; the order stays payable.
     """
-    if order.status in _ENDED:
-        raise Conflict(f"The order is {order.status}; there is nothing to pay.")
+    require_payable(order)
     payment = known or await Payment.of_id(payment_id_of(order.id)) or await payment_of(order).open()
     if order.payment_id is None:
         await till.commit(lambda work: fulfilment.attach_payment(order.id, payment_id=payment.id, attempt=work))

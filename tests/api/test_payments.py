@@ -154,6 +154,25 @@ async def test_what_ended_is_not_paid(customer: httpx.AsyncClient, book: str) ->
     assert (refused.status_code, refused.json()["code"]) == (409, "conflict")
 
 
+async def test_a_key_under_which_what_ended_was_not_paid_pays_another_order(
+    customer: httpx.AsyncClient, book: str
+) -> None:
+    # given
+    ended, waiting = await an_order(customer, (book, 1)), await an_order(customer, (book, 1))
+    await customer.post(f"{API}/orders/{ended['id']}/cancel", json={})
+    headers = key()
+
+    # when
+    refused, paid = [
+        await customer.post(f"{API}/payments", json={"order_id": one["id"], "payment_method": VISA}, headers=headers)
+        for one in (ended, waiting)
+    ]
+
+    # then
+    assert_problem(refused, 409, "conflict")
+    assert (paid.status_code, paid.json()["status"]) == (201, "paid")
+
+
 @pytest.mark.parametrize(
     "body",
     [
