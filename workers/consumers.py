@@ -6,7 +6,6 @@ from typing import get_args
 from app.database import Database
 from app.events import Kind
 from app.models.outbox_event import OutboxEvent
-from app.models.payment import Payment
 from app.services.delivering import Consumer
 from app.services.hearing import heed
 from app.services.notifying import notifications
@@ -19,9 +18,7 @@ async def _nobody(_: Database, __: OutboxEvent) -> None:
 
 
 async def _settle_payment(_: Database, event: OutboxEvent) -> None:
-    # An order may end before anybody began to pay it.
-    if await Payment.of_id(event.subject) is not None:
-        await heed(runtime.till(), event.subject, notice=str(event.data.get("notice", "")))
+    await heed(runtime.till(), event.subject, notice=str(event.data.get("notice", "")))
 
 
 def consumers(settings: Settings) -> Mapping[str, Consumer]:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.asynchronous.client_session import AsyncClientSession
 
-from app.ids import ORDER, BookId, OrderId, UserId, new_id
+from app.ids import ORDER, BookId, OrderId, PaymentId, UserId, new_id
 from app.models.order_event import OrderEvent
 from app.money import Amount, Currency
 from app.order_states import ENDED, OrderStatus, PaymentStatus
@@ -59,7 +59,7 @@ class Order(Document):
     total: int
     currency: Currency
     shipping_address: Address
-    payment_id: str | None = None
+    payment_id: PaymentId
     captured: int = 0
     refunded: int = 0
     expires_at: Annotated[datetime, Field(description="When its copies go back unless it is paid")]

@@ -13,7 +13,6 @@ class OrderEventKind(StrEnum):
     """What happened."""
 
     PLACED = "placed"
-    PAYMENT_STARTED = "payment_started"
     PAYMENT_PROCESSING = "payment_processing"
     PAYMENT_FAILED = "payment_failed"
     PAID = "paid"

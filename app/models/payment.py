@@ -9,7 +9,6 @@ from beanie import Document, SortDirection
 from pydantic import Field
 from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument, UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
-from pymongo.errors import DuplicateKeyError
 
 from app.ids import OrderId, PaymentId, UserId
 from app.money import Currency
@@ -107,19 +106,10 @@ class Payment(Document):
         """Return these payments, by id."""
         return {one.id: one for one in await cls.find({"_id": {"$in": list(payment_ids)}}).to_list()}
 
-    async def open(self, session: AsyncClientSession | None = None) -> "Payment":
-        """Write the payment down before anybody asks the gateway; where it is there already, return that one."""
+    async def open(self, session: AsyncClientSession) -> None:
+        """Write the payment down with its order, before anybody asks the gateway."""
         document = self.model_dump(mode="python", exclude={"id"}) | {"_id": self.id}
-        try:
-            await self.get_pymongo_collection().insert_one(document, session=session)
-        except DuplicateKeyError:
-            if session is not None:
-                raise
-        if session is not None:
-            return self
-        found = await Payment.of_id(self.id)
-        assert found is not None
-        return found
+        await self.get_pymongo_collection().insert_one(document, session=session)
 
     @classmethod
     async def attach_intents(cls, intents: Sequence[MadeIntent]) -> bool:

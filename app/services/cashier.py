@@ -13,7 +13,6 @@ from app.errors import (
     RefundExceedsCaptured,
 )
 from app.idempotency import Answer, Attempt, Claim, Once
-from app.ids import payment_id_of
 from app.models.order import Order
 from app.models.payment import OPEN, Payment
 from app.models.refund import Refund
@@ -31,7 +30,7 @@ from app.schemas.payment import (
 )
 from app.security import Principal
 from app.services import refunding
-from app.services.paying import confirm_payment, payment_of, require_payable, settle, start_payment
+from app.services.paying import confirm_payment, require_payable, settle, start_payment
 
 
 def payment_view(payment: Payment, *, viewer: Principal) -> PaymentView:
@@ -86,7 +85,7 @@ async def pay(till: Till, payer: Principal, given: PaymentInput, *, claim: Claim
         if order.user_id != payer.user_id:
             raise PermissionDenied("Only who placed an order pays it.")
         require_payable(order)
-        return await Payment.of_id(payment_id_of(order.id), attempt.session) or payment_of(order)
+        return await _payment(order.payment_id, attempt)
 
     answer = await once.perform(till.writer, work)
     if answer.unfinished is None:

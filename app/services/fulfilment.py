@@ -123,14 +123,6 @@ async def settle_refunded(order_id: str, *, refunded: int, attempt: Attempt, rea
     )
 
 
-async def attach_payment(order_id: str, *, payment_id: str, attempt: Attempt) -> Order:
-    """Note which payment is the order's; one that has a payment keeps it."""
-    order = await order_of(order_id, attempt)
-    if order.payment_id is not None:
-        return order
-    return await _change(order, OrderEventKind.PAYMENT_STARTED, attempt, payment_id=payment_id)
-
-
 async def release(order_id: str, *, to: OrderStatus, actor: str, attempt: Attempt, reason: str | None = None) -> Order:
     """End an order before it is shipped, as `cancelled` or `expired`: its copies go back on the shelf.
 

@@ -7,7 +7,6 @@ from typing import Final
 from app import clock
 from app.errors import Conflict, NotFound, PaymentDeclined, PaymentGatewayUnavailable
 from app.idempotency import Attempt
-from app.ids import payment_id_of
 from app.models.ledger_entry import Account, LedgerEntry
 from app.models.order import Order
 from app.models.payment import OPEN, MadeIntent, Payment
@@ -32,7 +31,7 @@ def payment_of(order: Order) -> Payment:
     """Return the payment that an order begins with; it is written down before the gateway hears of it."""
     moment = clock.now()
     return Payment(
-        id=payment_id_of(order.id),
+        id=order.payment_id,
         order_id=order.id,
         user_id=order.user_id,
         amount=order.total,
@@ -66,9 +65,7 @@ async def start_payment(till: Till, order: Order, known: Payment | None = None) 
         PaymentGatewayUnavailable: nothing is known, or it takes no payments from us; the order stays payable.
     """
     require_payable(order)
-    payment = known or await Payment.of_id(payment_id_of(order.id)) or await payment_of(order).open()
-    if order.payment_id is None:
-        await till.commit(lambda work: fulfilment.attach_payment(order.id, payment_id=payment.id, attempt=work))
+    payment: Payment = known or await till.writer.database.fresh(partial(_known, order.payment_id))
     if payment.intent_id is not None:
         return payment
     try:
@@ -137,10 +134,10 @@ async def pay_order(
             return await confirm_payment(till, payment, payment_method=payment_method, attempt=attempt)
     except PaymentGatewayUnavailable:
         logger.warning("payment put off", extra={"order": order_id})
-        found = await Payment.of_id(payment_id_of(order_id))
+        found = await Payment.of_id(order.payment_id)
         return found if found is not None and found.intent_id is not None else None
     except Conflict:
-        return await Payment.of_id(payment_id_of(order_id))
+        return await Payment.of_id(order.payment_id)
     return payment
 
 
@@ -181,8 +178,8 @@ async def call_off(till: Till, payment_id: str) -> None:
     Raises:
         PaymentGatewayUnavailable: nothing is known.
     """
-    payment = await Payment.of_id(payment_id)
-    if payment is None or payment.intent_id is None or payment.status not in OPEN:
+    payment = await _known(payment_id)
+    if payment.intent_id is None or payment.status not in OPEN:
         return
     try:
         found = await till.gateway.cancel_intent(payment.intent_id)

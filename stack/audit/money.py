@@ -32,10 +32,9 @@ def _orders(evidence: Evidence) -> Iterator[Finding]:
         if order["status"] in _ENDED and captured != refunded:
             says = f"it is {order['status']}, {captured} was taken and {refunded} given back"
             yield _finding(order["_id"], "not given back", says)
-        payment = evidence.payments.get(order["payment_id"] or "")
+        payment = evidence.payments.get(order["payment_id"])
         if payment is None:
-            if captured or order["payment_id"]:
-                yield _finding(order["_id"], "no payment", f"{captured} was taken, and there is no payment")
+            yield _finding(order["_id"], "no payment", f"{captured} was taken, and there is no payment")
         elif (payment["captured"], payment["refunded"]) != (captured, refunded):
             says = f"order {captured} - {refunded}, payment {payment['captured']} - {payment['refunded']}"
             yield _finding(order["_id"], "payment", says)

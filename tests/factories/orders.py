@@ -7,7 +7,7 @@ import httpx
 
 from app import clock
 from app.idempotency import Attempt
-from app.ids import USER, new_id
+from app.ids import ORDER, USER, OrderId, new_id, payment_id_of
 from app.lifespan import Resources
 from app.models.order import Order, OrderLine
 from app.models.order_event import OrderEvent, OrderEventKind
@@ -15,7 +15,7 @@ from app.models.payment import Payment
 from app.order_states import OrderStatus, PaymentStatus
 from app.payments.till import Till
 from app.schemas.address import Address
-from app.services.paying import start_payment
+from app.services.paying import payment_of, start_payment
 from app.services.shelf import Move, move_copies
 from tests.factories.books import a_book, stock_of
 
@@ -39,7 +39,7 @@ async def an_order_paid_in_the_browser(till: Till, staff: httpx.AsyncClient) -> 
 
 
 async def an_order(till: Till, staff: httpx.AsyncClient, *, copies: int = 2, **overrides: Any) -> Order:
-    """Place an order for a new book, of which there are `copies`, and hold them all for it."""
+    """Place an order for a new book, of which there are `copies`, hold them all for it, and write its payment down."""
     book = await a_book(staff)
     await stock_of(staff, book["id"], copies)
     moment = clock.now()
@@ -54,7 +54,10 @@ async def an_order(till: Till, staff: httpx.AsyncClient, *, copies: int = 2, **o
         actor="test",
         at=moment,
     )
+    order_id = OrderId(new_id(ORDER))
     values: dict[str, Any] = {
+        "id": order_id,
+        "payment_id": payment_id_of(order_id),
         "number": new_id("n"),
         "user_id": new_id(USER),
         "lines": [line],
@@ -72,6 +75,7 @@ async def an_order(till: Till, staff: httpx.AsyncClient, *, copies: int = 2, **o
 
     async def place(attempt: Attempt) -> None:
         await order.place(attempt.session)
+        await payment_of(order).open(attempt.session)
         await move_copies(Move.HOLD, order.id, order.lines, actor="test", at=moment, attempt=attempt)
 
     await till.commit(place)

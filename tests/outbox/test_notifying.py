@@ -8,7 +8,7 @@ import pytest
 
 from app import clock
 from app.events import Event, Kind
-from app.ids import new_id
+from app.ids import ORDER, OrderId, new_id, payment_id_of
 from app.lifespan import Resources
 from app.models.order import Order, OrderLine
 from app.models.outbox_event import OutboxEvent, OutboxState
@@ -41,7 +41,10 @@ async def a_customer(**changes: Any) -> User:
 
 async def an_order(user: User, **changes: Any) -> Order:
     moment = clock.now()
+    order_id = OrderId(new_id(ORDER))
     values: dict[str, Any] = {
+        "id": order_id,
+        "payment_id": payment_id_of(order_id),
         "number": "R-1234",
         "user_id": user.id,
         "lines": LINES,

@@ -14,7 +14,7 @@ from app.payments import attaching
 from app.payments.attaching import Attachments
 
 
-async def _a_payment() -> Payment:
+async def _a_payment(shop: Resources) -> Payment:
     moment, order_id = clock.now(), OrderId(new_id(ORDER))
     payment = Payment(
         id=payment_id_of(order_id),
@@ -26,7 +26,8 @@ async def _a_payment() -> Payment:
         created_at=moment,
         updated_at=moment,
     )
-    return await payment.open()
+    await shop.database.run_in_transaction(payment.open)
+    return payment
 
 
 def _made_for(payment: Payment) -> MadeIntent:
@@ -40,7 +41,7 @@ async def _intents(payments: list[Payment]) -> list[str | None]:
 
 async def test_each_payment_gets_its_own_intent(shop: Resources) -> None:
     attachments = Attachments(shop.database)
-    payments = [await _a_payment() for _ in range(5)]
+    payments = [await _a_payment(shop) for _ in range(5)]
     made = [_made_for(one) for one in payments]
 
     attached = await asyncio.gather(*(attachments.attach(one) for one in made))
@@ -51,7 +52,7 @@ async def test_each_payment_gets_its_own_intent(shop: Resources) -> None:
 
 async def test_where_one_has_an_intent_already_the_first_counts_and_all_are_to_look_again(shop: Resources) -> None:
     attachments = Attachments(shop.database)
-    early, late = await _a_payment(), await _a_payment()
+    early, late = await _a_payment(shop), await _a_payment(shop)
     first = MadeIntent(early.id, "pi_first", "pi_first_secret", at=clock.now())
     assert await attachments.attach(first)
 
@@ -81,7 +82,7 @@ async def test_company_is_waited_for_where_somebody_is_in_a_transaction(
 
     monkeypatch.setattr(Payment, "attach_intents", attach_intents)
     attachments = Attachments(shop.database)
-    made = [_made_for(await _a_payment()) for _ in range(2)]
+    made = [_made_for(await _a_payment(shop)) for _ in range(2)]
     async with asyncio.TaskGroup() as tasks:
         if beside_others:
             tasks.create_task(shop.database.run_in_transaction(other))

@@ -252,8 +252,7 @@ async def test_an_order_that_ends_while_the_gateway_is_asked_takes_no_money(
     order = await an_order(till, staff)
     go_on = weather.hold("payment_intents")
     starting = asyncio.create_task(start_payment(till, order))
-    while await Payment.of_id(payment_id_of(order.id)) is None:
-        await asyncio.sleep(0.01)
+    await weather.until_asked("payment_intents")
 
     # when
     await till.commit(lambda work: fulfilment.release(order.id, to=OrderStatus.CANCELLED, actor="x", attempt=work))

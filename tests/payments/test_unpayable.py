@@ -21,7 +21,7 @@ from app.schemas.order import OrderInput
 from app.security import Principal, Role
 from app.services import fulfilment
 from app.services.checkout import place_order
-from app.services.paying import apply_intent, pay_order, payment_of, settle, start_payment
+from app.services.paying import apply_intent, pay_order, settle, start_payment
 from app.settings import Settings
 from tests.factories.buying import a_stocked_book, an_address, stock
 from tests.factories.orders import VISA, an_order, order_now
@@ -86,7 +86,6 @@ async def test_an_intent_that_is_attached_while_the_payment_is_called_off_takes_
 ) -> None:
     # given: somebody who found the order waiting attaches the intent just before the payment is called off
     order = await an_order(till, staff)
-    await payment_of(order).open()
     await till.commit(lambda work: fulfilment.release(order.id, to=OrderStatus.CANCELLED, actor="x", attempt=work))
     call_off = Payment.call_off
 

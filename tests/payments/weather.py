@@ -38,6 +38,7 @@ class Weather:
     target: str
     url: str = ""
     keeps_keys: bool = True
+    asked: Counter[str] = field(default_factory=Counter)
     done: Counter[str] = field(default_factory=Counter)
     _broken: dict[str, Fault] = field(default_factory=dict)
     _plan: list[tuple[str, Fault]] = field(default_factory=list)
@@ -56,6 +57,11 @@ class Weather:
     def hold(self, what: str) -> asyncio.Event:
         """Keep requests whose path ends like this waiting until the event is set."""
         return self._holding.setdefault(what, asyncio.Event())
+
+    async def until_asked(self, what: str) -> None:
+        """Wait until the gateway was asked for this."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self.asked[what] > 0)
 
     async def until_done(self, what: str, *, times: int = 1) -> None:
         """Wait until the gateway has done this so many times."""
@@ -84,6 +90,9 @@ class Weather:
     async def _pass(self, request: web.Request) -> web.StreamResponse:
         what = request.path.rpartition("/")[2]
         body = await request.read()
+        async with self._changed:
+            self.asked[what] += 1
+            self._changed.notify_all()
         for ending, event in self._holding.items():
             if what == ending:
                 await event.wait()
