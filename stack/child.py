@@ -178,13 +178,15 @@ class Child:
                 return
 
     async def _end_group(self) -> None:
-        # A pool's children outlive their killed parent; the group's number can't be taken while one of them lives.
+        # A pool's children outlive their killed parent; the group's number can't be taken while one of them lives, and
+        # may be a stranger's afterwards: it is forgotten.
         while self._process:
             try:
                 os.killpg(self._process.pid, signal.SIGKILL)
             except ProcessLookupError:
-                return
-            await asyncio.sleep(0.01)
+                self._process = None
+            else:
+                await asyncio.sleep(0.01)
 
     def _become(self, state: State) -> None:
         if state is not self.state:
