@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import logging
 import os
 import signal
 import time
@@ -14,6 +15,8 @@ from stack.errors import StackError
 from stack.priority import go_first
 from stack.probes import START_LINE
 from stack.processes import ProcessSpec
+
+_logger = logging.getLogger(__name__)
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 5.0
 _STABLE_SECONDS = 10.0
@@ -117,8 +120,8 @@ class Child:
 
     async def _spawn(self) -> None:
         spec = self.spec
-        with _open_log(spec) as log:
-            try:
+        try:
+            with _open_log(spec) as log:
                 # setpriv: the kernel kills the process when the supervisor dies, however that happens.
                 self._process = await asyncio.create_subprocess_exec(
                     *("setpriv", "--pdeathsig", "KILL", "--", *spec.command),
@@ -129,8 +132,8 @@ class Child:
                     # Also a share of the processors of its own (sched_autogroup), as systemd and Docker would give it.
                     start_new_session=True,
                 )
-            except OSError as error:
-                raise StackError(f"{spec.name} can't be started: {error.strerror} ({spec.command[0]})") from error
+        except OSError as error:
+            raise StackError(f"{spec.name} can't be started: {error} ({spec.command[0]})") from error
         if spec.nice:
             await asyncio.to_thread(go_first, self._process.pid, spec.nice)
         self._become(State.STARTING)
@@ -145,13 +148,13 @@ class Child:
     async def _keep_alive(self) -> None:
         pause = _FIRST_PAUSE
         while self._wanted:
-            assert self._process is not None
             started = time.monotonic()
-            ready = asyncio.create_task(self._notice_ready())
-            try:
-                await self._process.wait()
-            finally:
-                ready.cancel()
+            if self._process:
+                ready = asyncio.create_task(self._notice_ready())
+                try:
+                    await self._process.wait()
+                finally:
+                    ready.cancel()
             if not self._wanted:
                 return
             await self._end_group()
@@ -160,7 +163,11 @@ class Child:
             self._become(State.RESTARTING)
             await asyncio.sleep(pause)
             if self._wanted:
-                await self._spawn()
+                try:
+                    await self._spawn()
+                except StackError as error:
+                    # A full disk, no room for one more process: that passes, and it is tried again until then.
+                    _logger.warning("%s", error)
 
     async def _notice_ready(self) -> None:
         while True:
@@ -198,9 +205,8 @@ def _open_log(spec: ProcessSpec) -> BinaryIO:
     if spec.folder:
         spec.folder.mkdir(parents=True, exist_ok=True)
     now = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
-    log = spec.log.open("ab")
+    log = spec.log.open("ab", buffering=0)
     log.write(f"{START_LINE} at {now}\n".encode())
-    log.flush()
     return log
 
 

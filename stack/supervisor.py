@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -22,6 +23,8 @@ from stack.replica_set import ReplicaSet, RoleWatch
 from stack.rolling import restart_replica
 from stack.secrets import Secrets
 
+_logger = logging.getLogger(__name__)
+
 Report = Callable[[Message], None]
 
 # Generous: a loaded laptop isn't a broken one.
@@ -30,6 +33,7 @@ READY_SECONDS = 90.0
 _STOP_ORDER = (("haproxy",), ("celery",), ("api",), ("smtp", "localstripe"), ("redis",), ("mongod",))
 _ROTATE_PAUSE = 5.0
 _STATUS_PAUSE = 0.25
+_PAUSE_AFTER_REFUSAL = 5.0
 
 
 class Supervisor:
@@ -206,28 +210,37 @@ class Supervisor:
         self._report({"event": "progress", "text": text})
 
     def _child_changed(self, child: Child) -> None:
-        note_processes(self._profile.folder, [child.pid for child in self._children.values() if child.pid])
         self._write_status()
         if self._state == "ready" or child.state is State.RESTARTING:
             self._report({"event": "changed", "name": child.spec.name, "state": child.state.value})
 
     async def _keep_status_file(self) -> None:
         while True:
-            await asyncio.sleep(_STATUS_PAUSE)
-            self._write_status()
+            pause = _STATUS_PAUSE if self._write_status() else _PAUSE_AFTER_REFUSAL
+            await asyncio.sleep(pause)
 
-    def _write_status(self) -> None:
+    def _write_status(self) -> bool:
+        """Write down what runs, where that changed; False where the disk refuses, which must stop nothing that runs."""
         status = self.status()
         if status == self._written:
-            return
+            return True
+        try:
+            note_processes(self._profile.folder, [child.pid for child in self._children.values() if child.pid])
+            write_whole(self._profile.status_file, json.dumps(status, indent=2) + "\n")
+        except OSError as error:
+            _logger.warning("what runs can't be written down now: %s", error)
+            return False
         self._written = status
-        write_whole(self._profile.status_file, json.dumps(status, indent=2) + "\n")
+        return True
 
     async def _keep_logs_short(self) -> None:
         while True:
             await asyncio.sleep(_ROTATE_PAUSE)
             for child in self._children.values():
-                rotate(child.spec.log)
+                try:
+                    rotate(child.spec.log)
+                except OSError as error:
+                    _logger.warning("a log stays long for now: %s", error)
 
 
 async def _all_of(steps: Iterable[Any]) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from stack.errors import NotRunningError, StackError
 from stack.leftovers import left_processes
+from stack.logs import LARGEST_LOG
 from stack.profile import REPOSITORY, Profile
 from stack.running import Stack, follow_start, launch, running_stack
 from tests.stack.conditions import eventually
@@ -58,6 +59,46 @@ def test_what_dies_by_itself_is_started_again(profile: Profile) -> None:
         eventually(lambda: process(stack, "redis-cache")["pid"] not in {before, None}, what="a new process")
         eventually(lambda: process(stack, "redis-cache")["state"] == "running", what="its readiness")
         assert answers(profile.ports.redis_cache)
+
+
+def test_what_dies_while_the_disk_takes_nothing_is_started_again_once_it_does(profile: Profile) -> None:
+    with running_stack(profile) as stack:
+        # given folders where files would be written
+        before = process(stack, "redis-cache")["pid"]
+        log = profile.logs / "redis-cache.log"
+        log.unlink()
+        obstacles = [profile.run / "processes.draft", profile.status_file.with_suffix(".draft"), log]
+        for obstacle in obstacles:
+            obstacle.mkdir()
+
+        # when
+        os.kill(before, signal.SIGKILL)
+        complaints = profile.logs / "supervisor.log"
+        eventually(lambda: "redis-cache can't be started" in complaints.read_text(), what="a complaint")
+        for obstacle in obstacles:
+            obstacle.rmdir()
+
+        # then
+        eventually(lambda: process(stack, "redis-cache")["state"] == "running", what="its readiness")
+        assert process(stack, "redis-cache")["pid"] not in {before, None}
+        assert answers(profile.ports.redis_cache)
+        eventually(lambda: json.loads(profile.status_file.read_text()) == stack.status(), what="the file's truth")
+
+
+def test_a_log_that_could_not_be_shortened_is_shortened_later(profile: Profile) -> None:
+    with running_stack(profile):
+        # given
+        log, obstacle = profile.logs / "redis-cache.log", profile.logs / "redis-cache.log.1"
+        obstacle.mkdir()
+        os.truncate(log, 2 * LARGEST_LOG)
+        complaints = profile.logs / "supervisor.log"
+        eventually(lambda: "a log stays long" in complaints.read_text(), what="a complaint")
+
+        # when
+        obstacle.rmdir()
+
+        # then
+        eventually(lambda: log.stat().st_size < LARGEST_LOG, what="a short log")
 
 
 def test_what_a_fault_killed_stays_dead_until_it_is_restarted(profile: Profile) -> None:
