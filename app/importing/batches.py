@@ -16,7 +16,7 @@ from app.database import Database, as_domain_error
 from app.errors import DeadlineExceeded, DependencyUnavailable
 from app.importing import documents
 from app.importing.records import BookRecord, Note, Row, RowFailure
-from app.importing.shelves import Placement, Shelves, UnusableCategory
+from app.importing.shelves import Overtaken, Placement, Shelves, UnusableCategory
 from app.models.book import Book
 from app.models.inventory import Inventory, StockMovement
 
@@ -46,10 +46,6 @@ class RowVerdict:
     code: str | None = None
     detail: str | None = None
     notes: tuple[Note, ...] = ()
-
-
-class _Overtaken(Exception):
-    """Another writer changed one of these books in the meantime: look again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +109,7 @@ class BatchWriter:
                 if clock.monotonic() > give_up_at:
                     raise
                 await asyncio.sleep(random.uniform(0.2, 1.0))  # noqa: S311  # jitter
-            except (_Overtaken, DuplicateKeyError) as error:
+            except (Overtaken, DuplicateKeyError) as error:
                 conflicts += 1
                 if conflicts > _RETRIES_ON_CONFLICT:
                     return await self._in_halves(records, done, error)
@@ -128,8 +124,8 @@ class BatchWriter:
         """Find the row that doesn't go in, and write the others."""
         if len(records) == 1:
             detail = (
-                "Another writer keeps changing this book."
-                if isinstance(error, _Overtaken)
+                "Another writer keeps changing this book or its categories."
+                if isinstance(error, Overtaken)
                 else "A unique value is taken."
             )
             return [_failure(records[0], "conflict", detail)]
@@ -203,7 +199,7 @@ class BatchWriter:
                 if updates:
                     result = await books.bulk_write(updates, session=session)
                     if result.matched_count < len(updates):
-                        raise _Overtaken
+                        raise Overtaken
             except BulkWriteError as error:
                 codes = {problem.get("code") for problem in (error.details or {}).get("writeErrors", [])}
                 if codes == {_DUPLICATE_KEY}:

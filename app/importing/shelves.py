@@ -24,6 +24,10 @@ class UnusableCategory(Exception):
     """A record names something that can't be a category; the message is a sentence."""
 
 
+class Overtaken(Exception):
+    """Another writer changed in the meantime what was seen of the catalogue: look again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Placement:
     """Where a book stands, as books keep it."""
@@ -59,6 +63,7 @@ class Shelves:
 
         Raises:
             UnusableCategory: a path has no letters or is too deep.
+            Overtaken: somebody deleted or moved a category meanwhile; what was loaded is old.
         """
         found: dict[str, Category] = {}
         for path in paths:
@@ -117,13 +122,18 @@ class Shelves:
         if not self._dry_run:
 
             async def write(session: AsyncClientSession) -> None:
+                if above is not None:
+                    category.path = [*await _held_path(above.id, session), category.id]
                 await category.put(session)
 
             try:
                 await self._database.run_in_transaction(write)
             except DuplicateKeyError:
                 # Somebody else made it just now; theirs is as good, if it is the same.
-                category = await Category.of_reference(category.slug) or category
+                theirs = await Category.of_reference(slug)
+                if theirs is None:
+                    raise Overtaken from None
+                category = theirs
         self._remember(category)
         return category
 
@@ -131,6 +141,15 @@ class Shelves:
         self._by_id[category.id] = category
         self._by_slug[category.slug] = category
         self._by_name[category.parent_id, name_key(category.name)] = category
+
+
+async def _held_path(category_id: CategoryId, session: AsyncClientSession) -> list[CategoryId]:
+    """Return the path of a category that something is to hang below, as it is now and stays until the commit."""
+    category = await Category.get(category_id, session=session)
+    if category is None or len(category.path) == MAX_DEPTH:
+        raise Overtaken
+    await Category.hold(category_id, session)
+    return category.path
 
 
 def _slugs(slug: str, above: Category | None) -> Iterator[str]:

@@ -166,3 +166,36 @@ async def test_an_import_waits_out_an_election_while_it_makes_a_category(
     # then
     assert [row.verdict for row in rows] == [Verdict.CREATED]
     assert await shelves_of(shop, "slug") == {"new": 1}
+
+
+@pytest.mark.parametrize("meanwhile", ["deleted", "moved"])
+async def test_a_category_is_made_below_its_parent_as_that_is_by_then(
+    meanwhile: str, shop: Resources, staff: httpx.AsyncClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given: staff delete or move the parent after the batch has read the tree
+    fiction, top = await a_category(staff, name="Fiction"), await a_category(staff, name="Top")
+    intact, waiting = shop.database.run_in_transaction, [meanwhile]
+
+    async def overtaken(*args: Any, **kwargs: Any) -> Any:
+        url, headers = f"{API}/categories/{fiction['id']}", {"If-Match": "*"}
+        match waiting and waiting.pop():
+            case "deleted":
+                assert (await staff.delete(url, headers=headers)).status_code == 204
+            case "moved":
+                assert (await staff.patch(url, json={"parent": top["id"]}, headers=headers)).status_code == 200
+        return await intact(*args, **kwargs)
+
+    monkeypatch.setattr(shop.database, "run_in_transaction", overtaken)
+
+    # when
+    rows = [row async for row in import_rows(shop.database, stock_file(tmp_path, ["A"], "fiction/fantasy"))]
+
+    # then
+    assert [row.verdict for row in rows] == [Verdict.CREATED]
+    tree = {category.slug: category for category in await Category.everything()}
+    path = [tree[slug].id for slug in (["top"] if meanwhile == "moved" else []) + ["fiction", "fantasy"]]
+    assert (tree["fantasy"].path, tree["fantasy"].parent_id) == (path, path[-2])
+    assert (path[-2] == fiction["id"]) == (meanwhile == "moved")
+    book = await Book.find_one({"title": "A"})
+    assert book is not None
+    assert sorted(book.category_path) == sorted(path)
