@@ -1,6 +1,6 @@
 """Keeps what the shop's people changed: rows that are written once and never changed or removed by the program."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Final
 
@@ -61,10 +61,10 @@ class AuditEntry(Document):
     ]
 
     @staticmethod
-    def about(*, actor: str | None, action: str | None, of: str | None) -> dict[str, Any]:
-        """Return the query for entries by this actor, with this action, about this thing."""
+    def about(*, actor: Sequence[str], action: Sequence[str], of: Sequence[str]) -> dict[str, Any]:
+        """Return the query for entries by one of these actors, with one of these actions, about one of these things."""
         asked = {"actor": actor, "action": action, "changes.of": of}
-        return {name: value for name, value in asked.items() if value is not None}
+        return {name: {"$in": list(values)} for name, values in asked.items() if values}
 
     @classmethod
     async def page(cls, query: Mapping[str, Any], *, before: str | None, limit: int) -> "list[AuditEntry]":

@@ -33,14 +33,18 @@ class AdminBookView(BaseModel):
 
 
 class AdminUserQuery(ListQuery):
-    """Asks for a list of users."""
+    """Asks for a list of users: values of one filter mean OR, filters among themselves AND."""
 
     role: Annotated[list[Role], Field(max_length=3, default_factory=list)]
     disabled: Annotated[Flag | None, Field(description="Only shut accounts, or only open ones; both if not given")] = (
         None
     )
-    email: Annotated[Email | None, Field(description="The whole address, in any case")] = None
-    username: Annotated[Username | None, Field(description="The whole name, in any case")] = None
+    email: Annotated[list[Email], Field(max_length=20, description="The whole address, in any case")] = Field(
+        default_factory=list
+    )
+    username: Annotated[list[Username], Field(max_length=20, description="The whole name, in any case")] = Field(
+        default_factory=list
+    )
 
 
 class AdminUserView(UserView):

@@ -8,14 +8,20 @@ from app.ids import AuditEntryId, UserId
 from app.schemas.book_query import ListQuery
 from app.schemas.fields import Line, Timestamp
 
+_Name = Annotated[Line, Field(max_length=64)]
+
 
 class AuditQuery(ListQuery):
-    """Asks for a part of the audit log."""
+    """Asks for a part of the audit log: values of one filter mean OR, filters among themselves AND."""
 
-    actor: Annotated[Line | None, Field(max_length=64, description="Whose acts: a user's id")] = None
-    action: Annotated[Line | None, Field(max_length=64, description="Such as `change_stock`")] = None
-    of: Annotated[Line | None, Field(max_length=64, description="What was changed: the id of a book, an order, …")] = (
-        None
+    actor: Annotated[list[_Name], Field(max_length=20, description="Whose acts: a user's id")] = Field(
+        default_factory=list
+    )
+    action: Annotated[list[_Name], Field(max_length=20, description="Such as `change_stock`")] = Field(
+        default_factory=list
+    )
+    of: Annotated[list[_Name], Field(max_length=20, description="What was changed: the id of a book, an order, …")] = (
+        Field(default_factory=list)
     )
 
 

@@ -66,9 +66,9 @@ class AdminPaymentView(BaseModel):
 
 
 class PaymentQuery(ListQuery):
-    """What the list of payments is narrowed to."""
+    """What the list of payments is narrowed to: of any of these orders."""
 
-    order_id: _Id | None = None
+    order_id: Annotated[list[_Id], Field(max_length=20)] = Field(default_factory=list)
 
 
 class AdminPaymentQuery(ListQuery):

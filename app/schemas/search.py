@@ -27,6 +27,12 @@ class Facet(StrEnum):
 
 
 _FACET: Final = f"({'|'.join(Facet)})"
+_Facets = Annotated[
+    str,
+    Field(
+        pattern=spelt(f"^{_FACET}(,{_FACET}){{0,5}}$", f"must be up to six of {', '.join(Facet)}, with commas between")
+    ),
+]
 
 
 class SearchQuery(BookFilters):
@@ -53,20 +59,18 @@ class SearchQuery(BookFilters):
         ),
     ] = RELEVANCE
     facets: Annotated[
-        str | None,
+        list[_Facets],
         Field(
-            pattern=spelt(
-                f"^{_FACET}(,{_FACET}){{0,5}}$", f"must be up to six of {', '.join(Facet)}, with commas between"
-            ),
+            max_length=len(Facet),
             description="What to count the books found by",
-            examples=["category,author,language,format,price,rating"],
+            examples=[["category,author,language,format,price,rating"]],
         ),
-    ] = None
+    ] = Field(default_factory=list)
 
     @property
     def wanted_facets(self) -> tuple[Facet, ...]:
         """The facets asked for, once each."""
-        return tuple(dict.fromkeys(map(Facet, self.facets.split(",")))) if self.facets else ()
+        return tuple(dict.fromkeys(Facet(name) for names in self.facets for name in names.split(",")))
 
 
 class Highlight(BaseModel):

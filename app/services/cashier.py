@@ -169,10 +169,10 @@ async def get_payment(database: Database, payment_id: str, user: Principal) -> P
 async def list_payments(
     database: Database, user: Principal, asked: PaymentQuery, *, page: PageRequest
 ) -> Page[PaymentView]:
-    """Return the user's payments, the newest first; of one order, where that is asked for, which staff see too."""
+    """Return the user's payments, the newest first; of the orders asked for, which staff see too."""
     query: dict[str, Any] = {} if user.is_staff and asked.order_id else {"user_id": user.user_id}
-    if asked.order_id is not None:
-        query["order_id"] = asked.order_id
+    if asked.order_id:
+        query["order_id"] = {"$in": asked.order_id}
     found, total = await _page(database, query, page)
     return page.page_of([((one.id,), payment_view(one, viewer=user)) for one in found], total)
 

@@ -22,10 +22,10 @@ async def list_users(query: AdminUserQuery, *, page: PageRequest) -> Page[AdminU
         filters["role"] = {"$in": [one.value for one in query.role]}
     if query.disabled is not None:
         filters["disabled"] = query.disabled
-    if query.email is not None:
-        filters["email_folded"] = folded(query.email)
-    if query.username is not None:
-        filters["username_folded"] = folded(query.username)
+    if query.email:
+        filters["email_folded"] = {"$in": [folded(one) for one in query.email]}
+    if query.username:
+        filters["username_folded"] = {"$in": [folded(one) for one in query.username]}
     found = await User.listed(filters, after=page.after[0] if page.after else None, limit=page.fetch)
     total = await User.counted(filters, up_to=COUNTED_UP_TO) if page.with_total else None
     return page.page_of([((one.id,), AdminUserView.model_validate(one)) for one in found], total)
