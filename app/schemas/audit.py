@@ -1,14 +1,32 @@
 """Shapes what the shop's people did."""
 
+from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
+from app.clock import rfc3339
 from app.ids import AuditEntryId, UserId
 from app.schemas.book_query import ListQuery
 from app.schemas.fields import Line, Timestamp
 
 _Name = Annotated[Line, Field(max_length=64)]
+
+
+def _shown(value: Any) -> Any:
+    """Return what is in the database as the API shows it: moments as `Timestamp` does, however deep they are."""
+    match value:
+        case datetime():
+            return rfc3339(value)
+        case dict():
+            return {name: _shown(one) for name, one in value.items()}
+        case list():
+            return [_shown(one) for one in value]
+        case _:
+            return value
+
+
+_Fields = Annotated[dict[str, Any], PlainSerializer(_shown, return_type=dict[str, Any])]
 
 
 class AuditQuery(ListQuery):
@@ -32,8 +50,8 @@ class ChangeView(BaseModel):
 
     kind: Annotated[str, Field(examples=["inventory"])]
     of: str
-    before: Annotated[dict[str, Any], Field(description="Empty for what was made")]
-    after: Annotated[dict[str, Any], Field(description="Empty for what was removed")]
+    before: Annotated[_Fields, Field(description="Empty for what was made")]
+    after: Annotated[_Fields, Field(description="Empty for what was removed")]
 
 
 class AuditEntryView(BaseModel):

@@ -1,3 +1,4 @@
+import re
 from typing import Any
 
 import httpx
@@ -81,6 +82,26 @@ async def test_stock_is_told_in_copies(staff: httpx.AsyncClient, admin: httpx.As
     stock = next(one for one in entry["changes"] if one["kind"] == "inventory")
     assert stock["before"] == {"on_hand": 0, "received": 0}
     assert stock["after"] == {"on_hand": 7, "received": 7}
+
+
+async def test_moments_are_told_in_milliseconds(staff: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
+    made = await a_book(staff)
+    await staff.delete(f"{API}/books/{made['id']}", headers={"If-Match": "*"})
+
+    [archived] = await entries(admin, action="archive_book")
+    [created] = await entries(admin, action="create_book")
+
+    moments = [
+        change[side][name]
+        for entry in (archived, created)
+        for change in entry["changes"]
+        for side in ("before", "after")
+        for name in change[side]
+        if name.endswith("_at") and change[side][name] is not None
+    ]
+    assert len(moments) >= 2
+    for moment in moments:
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", moment), moment
 
 
 async def test_a_refused_write_a_repeat_and_a_read_leave_no_entry(
