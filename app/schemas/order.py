@@ -123,14 +123,14 @@ class AdminOrderView(BaseModel):
 class OrderEventView(BaseModel):
     """Something that happened to an order, and where it stood then."""
 
-    model_config = ConfigDict(frozen=True, from_attributes=True)
+    model_config = ConfigDict(frozen=True)
 
     kind: str
     status: OrderStatus
     payment_status: PaymentStatus
     actor: Annotated[str, Field(description="`customer`, `staff`, `gateway` or `clock`")]
     reason: str | None
-    amount: Annotated[int | None, Field(description="Minor units, where money moved")]
+    amount: Annotated[Money | None, Field(description="Where money moved")]
     at: Timestamp
 
 

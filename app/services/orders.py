@@ -221,7 +221,8 @@ def _line_view(line: OrderLine, order: Order) -> OrderLineView:
 def _event_view(event: OrderEvent, order: Order) -> OrderEventView:
     impersonal = {fulfilment.GATEWAY, fulfilment.CLOCK}
     actor = event.actor if event.actor in impersonal else "customer" if event.actor == order.user_id else "staff"
-    return OrderEventView(**event.model_dump(exclude={"actor"}), actor=actor)
+    amount = None if event.amount is None else _money(event.amount, order)
+    return OrderEventView(**event.model_dump(exclude={"actor", "amount"}), actor=actor, amount=amount)
 
 
 def _money(amount: int, order: Order) -> Money:

@@ -56,6 +56,8 @@ async def test_an_order_can_be_paid_at_once(
     assert again.content == paid.content
     assert await copies_of(shop, book) == (1, 0, 2)
     assert await kinds_of(customer, paid.json()) == ["placed", "paid"]
+    placed, taken = (await customer.get(f"{API}/orders/{paid.json()['id']}/events")).json()["data"]
+    assert (placed["amount"], taken["amount"]) == (None, paid.json()["total"])
 
 
 async def test_a_refused_card_leaves_an_order_to_be_paid(
