@@ -15,7 +15,8 @@ from app.schemas.book import Availability
 
 DEFAULT_LOW_STOCK_THRESHOLD = 5
 
-_LOW: Final = {"$expr": {"$lte": [{"$subtract": ["$on_hand", "$held"]}, "$low_stock_threshold"]}}
+_AVAILABLE: Final = {"$subtract": ["$on_hand", "$held"]}
+_LOW: Final = {"$expr": {"$lte": [_AVAILABLE, "$low_stock_threshold"]}}
 
 _ON_SALE: Final = (
     {
@@ -35,7 +36,7 @@ _ON_SALE: Final = (
 
 def available(copies: int) -> dict[str, Any]:
     """Return the guard that so many copies can be sold now."""
-    return {"$expr": {"$gte": [{"$subtract": ["$on_hand", "$held"]}, copies]}}
+    return {"$expr": {"$gte": [_AVAILABLE, copies]}}
 
 
 class MovementKind(StrEnum):
@@ -66,7 +67,11 @@ class Inventory(Document):
 
         name = "inventory"
 
-    INDEXES: ClassVar[list[IndexModel]] = [IndexModel([("on_hand", ASCENDING), ("_id", ASCENDING)])]
+    INDEXES: ClassVar[list[IndexModel]] = [
+        IndexModel([("on_hand", ASCENDING), ("_id", ASCENDING)]),
+        # Of few books at any time some copies are held.
+        IndexModel([("held", ASCENDING)], partialFilterExpression={"held": {"$gt": 0}}),
+    ]
 
     @property
     def available(self) -> int:
@@ -145,13 +150,31 @@ class Inventory(Document):
 
     @classmethod
     async def low(cls, *, after: tuple[int, str] | None, limit: int) -> "list[Inventory]":
-        """Return inventories of books on sale at or below their threshold, the emptiest first."""
-        query: dict[str, Any] = dict(_LOW)
-        if after is not None:
-            query["$or"] = [{"on_hand": {"$gt": after[0]}}, {"on_hand": after[0], "_id": {"$gt": after[1]}}]
-        rows = await cls.get_pymongo_collection().aggregate(
-            [{"$match": query}, {"$sort": {"on_hand": 1, "_id": 1}}, *_ON_SALE, {"$limit": limit}]
-        )
+        """Return inventories of books on sale at or below their threshold, those with the fewest available first.
+
+        Where no copies are held the index on `on_hand` has them in this order and is read no further than to the limit;
+        the few others are sorted in between.
+        """
+
+        def beyond(count: str) -> dict[str, Any]:
+            if after is None:
+                return {}
+            return {"$or": [{count: {"$gt": after[0]}}, {count: after[0], "_id": {"$gt": after[1]}}]}
+
+        untouched = {"held": 0, **_LOW, **beyond("on_hand")}
+        held: list[dict[str, Any]] = [
+            {"$match": {"held": {"$gt": 0}, **_LOW}},
+            {"$set": {"available": _AVAILABLE}},
+            {"$match": beyond("available")},
+            *_ON_SALE,
+        ]
+        collection = cls.get_pymongo_collection()
+        rows = await collection.aggregate([
+            {"$match": untouched}, {"$sort": {"on_hand": 1, "_id": 1}}, *_ON_SALE, {"$limit": limit},
+            {"$set": {"available": "$on_hand"}},
+            {"$unionWith": {"coll": collection.name, "pipeline": held}},
+            {"$sort": {"available": 1, "_id": 1}}, {"$limit": limit}, {"$unset": "available"},
+        ])  # fmt: skip
         return [cls.model_validate(row) async for row in rows]
 
     @classmethod

@@ -89,4 +89,4 @@ async def list_low_stock(*, page: PageRequest) -> Page[InventoryView]:
     after = (page.after[0], page.after[1]) if page.after else None
     found = await Inventory.low(after=after, limit=page.fetch)
     total = await Inventory.count_low(at_most=COUNTED_UP_TO + 1) if page.with_total else None
-    return page.page_of([((one.on_hand, one.id), inventory_view(one)) for one in found], total)
+    return page.page_of([((one.available, one.id), inventory_view(one)) for one in found], total)

@@ -128,6 +128,30 @@ async def test_low_stock_comes_in_pages_emptiest_first(staff: httpx.AsyncClient)
     assert seen == sorted((number, book_id) for number, book_id in zip(copies, ids, strict=True) if number <= 5)
 
 
+async def test_what_orders_hold_does_not_count_as_stock(staff: httpx.AsyncClient, shop: Resources) -> None:
+    # given: copies on hand, and how many of them orders hold
+    stocks = [(4, 0), (100, 99), (3, 0), (50, 48), (5, 5), (0, 0), (20, 10), (100, 0)]
+    ids = [(await a_book(staff, title=f"Book {n}"))["id"] for n in range(len(stocks))]
+    for book_id, (on_hand, held) in zip(ids, stocks, strict=True):
+        await stock_of(staff, book_id, on_hand)
+        await _hold(shop, book_id, held)
+
+    # when
+    seen: list[tuple[int, str]] = []
+    totals: list[int] = []
+    url: str | None = f"{API}/inventory/low-stock?limit=2&include=total"
+    while url:
+        response = await staff.get(url)
+        seen += [(one["available"], one["book_id"]) for one in response.json()["data"]]
+        totals.append(response.json()["page"]["total"]["value"])
+        url = response.links["next"]["url"] if "next" in response.links else None
+
+    # then
+    available = [(on_hand - held, book_id) for book_id, (on_hand, held) in zip(ids, stocks, strict=True)]
+    assert seen == sorted(one for one in available if one[0] <= 5)
+    assert totals == [6, 6, 6]
+
+
 async def test_low_stock_is_of_books_on_sale(staff: httpx.AsyncClient) -> None:
     kept, archived = [await a_book(staff, title=title) for title in ("Kept", "Archived")]
     path = f"{API}/books/{archived['id']}"

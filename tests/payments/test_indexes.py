@@ -30,6 +30,7 @@ def stages(plan: dict[str, Any]) -> set[str]:
         ("outbox_events", {"state": "waiting", "ring_at": {"$lte": clock.now()}}),
         ("outbox_events", {"state": "waiting", "subject": "ord_1"}),
         ("carts", {"user_id": "usr_1"}),
+        ("inventory", {"held": {"$gt": 0}}),
     ],
     ids=str,
 )
