@@ -54,6 +54,11 @@ class Page(BaseModel, Generic[T]):
     page: PageInfo
 
 
+def whole(data: Sequence[T]) -> Page[T]:
+    """Return a list that is short enough to have no further page."""
+    return Page(data=list(data), page=PageInfo(next_cursor=None, has_more=False))
+
+
 @dataclass(frozen=True)
 class PageRequest:
     """Which part of a list is asked for. `about` ties cursors to the list's path, filters and sort."""

@@ -11,8 +11,7 @@ from app.idempotency import Once
 from app.pagination import Page
 from app.routers.responses import GUARDED, LISTED, READ, STAFF_WRITE, Responses, links, problems
 from app.schemas.book import BatchGet, BatchView, BookInput, BookView, Cover
-from app.schemas.book_query import BookListQuery, ListQuery
-from app.schemas.listing import Listing, RelatedQuery
+from app.schemas.book_query import BookListQuery, ListQuery, RelatedQuery
 from app.services import browsing, cataloguing
 
 router = APIRouter(tags=["books"])
@@ -93,7 +92,7 @@ async def archive_book(
     return response_of(await cataloguing.archive_book(shop.writer, book_id, if_match=if_match, once=once))
 
 
-@router.get("/books/{book_id}/related", response_model=Listing[BookView], responses=READ | problems(410))
+@router.get("/books/{book_id}/related", response_model=Page[BookView], responses=READ | problems(410))
 async def list_related_books(book_id: str, query: Annotated[RelatedQuery, Query()], catalogue: Catalogue) -> Response:
     """List books that go with one: of its series first, then by its authors, then from its categories."""
     return await catalogue(tags.BOOKS, lambda: browsing.related_books(book_id, limit=query.limit))

@@ -14,7 +14,6 @@ from app.routers.responses import GUARDED, LISTED, READ, STAFF_WRITE, Responses,
 from app.schemas.book import BookView
 from app.schemas.book_query import BookListQuery
 from app.schemas.category import CategoryInput, CategoryView
-from app.schemas.listing import Listing
 from app.services import browsing, shelving
 
 router = APIRouter(prefix="/categories", tags=["categories"])
@@ -25,7 +24,7 @@ _AFTER_CREATION = (
 _MADE: Responses = {201: {"links": links("category", *_AFTER_CREATION)}}
 
 
-@router.get("", response_model=Listing[CategoryView], responses=LISTED)
+@router.get("", response_model=Page[CategoryView], responses=LISTED)
 async def list_categories(catalogue: Catalogue) -> Response:
     """Get the whole tree: the roots by name, each with everything below it, with counts of books."""
     return await catalogue(tags.CATEGORIES, shelving.category_tree)

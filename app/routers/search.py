@@ -6,8 +6,8 @@ from fastapi import APIRouter, Query, Response
 
 from app.cache import tags
 from app.dependencies import Catalogue, Pages, Shop
+from app.pagination import Page
 from app.routers.responses import LISTED, READ
-from app.schemas.listing import Listing
 from app.schemas.search import SearchQuery, Suggestion, SuggestQuery
 from app.services import searching
 from app.services.searching import SearchPage
@@ -29,7 +29,7 @@ async def search_books(
     return await catalogue(tags.SEARCH, lambda: searching.search_books(query, page=page, vocabulary=shop.vocabulary))
 
 
-@router.get("/books/suggest", response_model=Listing[Suggestion], responses=READ)
+@router.get("/books/suggest", response_model=Page[Suggestion], responses=READ)
 async def suggest(query: Annotated[SuggestQuery, Query()], shop: Shop, catalogue: Catalogue) -> Response:
     """Complete what somebody is typing: titles, authors and series, popular ones first."""
     return await catalogue(

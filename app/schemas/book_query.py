@@ -25,6 +25,14 @@ class ListQuery(BaseModel):
     include: Annotated[list[Include], Field(max_length=1, description="`total` adds the count")] = []
 
 
+class RelatedQuery(BaseModel):
+    """How many of the books that go with one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    limit: Annotated[int, Field(ge=1, le=100), IN_DIGITS] = 20
+
+
 class BookFilters(ListQuery):
     """What a list of books is narrowed to: values of one filter mean OR, filters among themselves AND."""
 

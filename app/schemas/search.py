@@ -128,7 +128,7 @@ class Facets(BaseModel):
 
 
 class SuggestQuery(BaseModel):
-    """Asks for completions of what somebody is typing."""
+    """Asks for completions of what somebody is typing: twenty at most, since nobody who types reads more."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -9,14 +9,13 @@ from app.ids import BOOK
 from app.models.book import Book
 from app.models.book_filters import after, filter_query, position_of, sort_spec
 from app.models.category import Category
-from app.pagination import COUNTED_UP_TO, Page, PageRequest, Position
+from app.pagination import COUNTED_UP_TO, Page, PageRequest, Position, whole
 from app.schemas.book import BatchView, BookView, Cover
 from app.schemas.book_query import BookFilters
 from app.schemas.fields import parse_isbn
-from app.schemas.listing import Listing
 from app.search.text import name_key
 
-_RELATED_CANDIDATES = 60
+_RELATED_CANDIDATES = 100
 
 
 def reference_query(reference: str) -> dict[str, str]:
@@ -101,7 +100,7 @@ async def get_books(ids: Sequence[str]) -> BatchView:
     )
 
 
-async def related_books(reference: str, *, limit: int) -> Listing[BookView]:
+async def related_books(reference: str, *, limit: int) -> Page[BookView]:
     """Return books that go with one: of its series first, then by its authors, then from its categories.
 
     Raises:
@@ -119,7 +118,7 @@ async def related_books(reference: str, *, limit: int) -> Listing[BookView]:
         return 100 * same_series + 10 * same_author + min(shared, 9), document["popularity"]
 
     documents.sort(key=nearness, reverse=True)
-    return Listing(data=[BookView.model_validate(document) for document in documents[:limit]])
+    return whole([BookView.model_validate(document) for document in documents[:limit]])
 
 
 async def list_new_releases(*, page: PageRequest) -> Page[BookView]:

@@ -7,9 +7,8 @@ from typing import Any
 from app.models.book import Book
 from app.models.book_search import RANKED_FIELDS
 from app.models.category import Category
-from app.pagination import Page, PageInfo, PageRequest, Position, Total
+from app.pagination import Page, PageInfo, PageRequest, Position, Total, whole
 from app.schemas.book import BookView
-from app.schemas.listing import Listing
 from app.schemas.search import RELEVANCE, Facet, Facets, Highlight, SearchHit, SearchQuery, Suggestion
 from app.search import facets as counting
 from app.search import suggestions as completing
@@ -54,11 +53,11 @@ async def search_books(asked: SearchQuery, *, page: PageRequest, vocabulary: Voc
     )
 
 
-async def suggest(text: str, *, limit: int, vocabulary: VocabularyFeed) -> Listing[Suggestion]:
+async def suggest(text: str, *, limit: int, vocabulary: VocabularyFeed) -> Page[Suggestion]:
     """Return titles, authors and series that go on as the text begins, the best first."""
     query = understand(text, await vocabulary.current())
     found = await find(query, filters={}, fields=completing.FIELDS, at_most=completing.CANDIDATES)
-    return Listing(data=suggestions(found.ranked, reading=found.reading, limit=limit))
+    return whole(suggestions(found.ranked, reading=found.reading, limit=limit))
 
 
 async def _find(text: str, query: Query, *, filters: Mapping[str, Any], fields: Mapping[str, int]) -> Found:

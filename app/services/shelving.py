@@ -17,8 +17,8 @@ from app.ids import CategoryId
 from app.merge_patch import apply_patch
 from app.models.book import Book
 from app.models.category import MAX_DEPTH, Category
+from app.pagination import Page, whole
 from app.schemas.category import MAX_SLUG, CategoryInput, CategoryView
-from app.schemas.listing import Listing
 from app.search.text import tokenise
 
 _WRITTEN_MEANWHILE: Final = timedelta(seconds=30)
@@ -28,7 +28,7 @@ _BOOKS_AT_ONCE: Final = 1_000
 """So many follow in one command, which takes a fraction of the time that one may."""
 
 
-async def category_tree() -> Listing[CategoryView]:
+async def category_tree() -> Page[CategoryView]:
     """Return the roots by name, each with everything below it."""
     categories = await Category.everything()
     counts = await Book.counts_by_category([one.id for one in categories])
@@ -39,7 +39,7 @@ async def category_tree() -> Listing[CategoryView]:
     def grown(category: Category) -> CategoryView:
         return _view(category, counts, [grown(child) for child in below.get(category.id, [])])
 
-    return Listing(data=[grown(root) for root in below.get(None, [])])
+    return whole([grown(root) for root in below.get(None, [])])
 
 
 async def get_category(reference: str) -> CategoryView:

@@ -262,3 +262,14 @@ async def test_related_books_come_series_first(staff: httpx.AsyncClient, client:
     response = await client.get(f"{API}/books/{book['id']}/related")
 
     assert [one["id"] for one in response.json()["data"]] == [in_series["id"], by_author["id"]]
+    for limit, status in ((0, 422), (1, 200), (100, 200), (101, 422)):
+        assert (await client.get(f"{API}/books/{book['id']}/related?limit={limit}")).status_code == status
+
+
+async def test_lists_without_further_pages_say_so(staff: httpx.AsyncClient, client: httpx.AsyncClient) -> None:
+    book = await a_book(staff, title="Dune", categories=[(await a_category(staff, name="Deserts"))["id"]])
+
+    for path in (f"/books/{book['id']}/related", "/books/suggest?q=dune", "/categories"):
+        body = (await client.get(f"{API}{path}")).json()
+        assert set(body) == {"data", "page"}, path
+        assert body["page"] == {"next_cursor": None, "has_more": False}, path
