@@ -22,6 +22,8 @@ def problem(answer: httpx.Response) -> dict[str, Any]:
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert {"Retry-After", "X-Request-ID"} <= set(answer.headers["access-control-expose-headers"].split(", "))
     assert document.pop("type") == f"/docs/errors#{document['code']}"
     assert document.pop("status") == answer.status_code
     assert document.pop("request_id") == answer.headers["x-request-id"] == "the-request-1"
@@ -58,6 +60,22 @@ async def test_what_went_wrong_is_logged_without_what_was_asked_for(edge: Edge, 
     [line] = [line for line in log.read_text(encoding="utf-8").splitlines() if "the-request-1" in line]
     assert json.loads(line[line.index("{") :])["path"] == "/api/v1/admin/users"
     assert "ada" not in line
+
+
+@pytest.mark.parametrize("status", [200, 429, 503])
+async def test_what_pages_may_read_of_a_replica_s_answer_it_says_itself(
+    edge: Edge, origin: Origin, status: int
+) -> None:
+    # given
+    async def script(seen: Seen) -> Answer:
+        return Answer(status=status)
+
+    origin.script = script  # type: ignore[method-assign]
+    # when
+    answer = await edge.client.get("/api/v1/cart", headers=ASKED | {"Origin": "https://shop.example"})
+    # then
+    assert answer.status_code == status
+    assert [name for name in answer.headers if name.startswith("access-control-")] == []
 
 
 async def test_a_broken_answer_is_502(edge: Edge, origin: Origin) -> None:
