@@ -49,7 +49,7 @@ class Edge:
 
     async def _say(self, names: Names) -> tuple[bool, bool]:
         commands = [f"set table edge_generations key {name} data.gpt0 {secrets.randbits(32) or 1}" for name in names]
-        reader, writer = await self._connect()
+        reader, writer = await self.connect()
         try:
             writer.write(";".join([*commands, "show info"]).encode() + b"\n")
             await writer.drain()
@@ -61,7 +61,8 @@ class Edge:
         settled = facts.get("Stopping") == "0" and int(facts.get("Uptime_sec", 0)) >= _SETTLE_SECONDS
         return said == "\n" * len(names) and bool(facts), settled
 
-    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Open a connection to the socket."""
         if "/" in self.address:
             return await asyncio.open_unix_connection(self.address)
         host, _, port = self.address.rpartition(":")

@@ -1,7 +1,8 @@
 """Tells how the program's dependencies are, and what works meanwhile."""
 
 import asyncio
-from typing import Annotated, Literal
+from collections.abc import Awaitable, Sequence
+from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -9,19 +10,23 @@ from pymongo.errors import PyMongoError
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from app.cache.edge import Edge
+from app.cache.invalidation import EDGE_LEASE
 from app.database import Database, ping
+from app.mail.postman import Postman
 from app.models.outbox_event import OutboxEvent
 from app.pagination import COUNTED_UP_TO
 from app.schemas.fields import Timestamp
 from app.settings import Settings, is_rabbitmq
 
 _PATIENCE_SECONDS = 0.5
+_PORTS: Final = {"http": 80, "https": 443, "amqp": 5672, "amqps": 5671}
 
 State = Literal["up", "down"]
 
 
 class Dependency(BaseModel):
-    """One server that the program needs, and what works while it is in this state."""
+    """Something that the program needs, one server or several, and what works while it is in this state."""
 
     name: str
     state: State
@@ -49,12 +54,18 @@ class Status(BaseModel):
 
 async def status_of(settings: Settings, database: Database) -> Status:
     """Ask every dependency, at once and with little patience; never fails."""
-    primary, cache, broker, events = await asyncio.gather(
-        ping(database, seconds=_PATIENCE_SECONDS),
-        _redis_answers(settings.cache_url.get_secret_value()),
-        _broker_answers(settings.broker_url.get_secret_value()),
+    answers, events = await asyncio.gather(
+        asyncio.gather(
+            ping(database, seconds=_PATIENCE_SECONDS),
+            _redis_answers(settings.cache_url.get_secret_value()),
+            _broker_answers(settings.broker_url.get_secret_value()),
+            _listens(settings.stripe_api_base),
+            _mail_answers(settings),
+            *map(_edge_answers, settings.edges),
+        ),
         _events(),
     )
+    primary, cache, broker, gateway, mail, *edges = answers
     return Status(
         replica=settings.process_name,
         dependencies=[
@@ -74,6 +85,17 @@ async def status_of(settings: Settings, database: Database) -> Status:
                 state="up" if broker else "down",
                 works="everything" if broker else "everything but background work, which waits",
             ),
+            Dependency(
+                name="payment-gateway",
+                state="up" if gateway else "down",
+                works="everything" if gateway else "everything but paying and giving money back, which waits",
+            ),
+            Dependency(
+                name="mail-server",
+                state="up" if mail else "down",
+                works="everything" if mail else "everything; letters wait, and are tried for three days",
+            ),
+            *_edges(settings.edges, edges),
         ],
         events=events,
     )
@@ -87,16 +109,49 @@ async def _events() -> Events | None:
         return None
 
 
+def _edges(addresses: Sequence[str], up: Sequence[bool]) -> list[Dependency]:
+    """Return the edges as one dependency; where the program stands behind none, there is nothing to lose."""
+    if not addresses:
+        return []
+    states = [
+        # Of a socket's path its last part is enough, for everybody may ask.
+        {"address": address.rpartition("/")[2], "state": "up" if one else "down"}
+        for address, one in zip(addresses, up, strict=True)
+    ]
+    late = f"everything; changes of the catalogue take {EDGE_LEASE.seconds} s longer, until all kept there has run out"
+    return [
+        Dependency(
+            name="haproxy-edge",
+            state="up" if all(up) else "down",
+            members=states,
+            works="everything" if all(up) else late,
+        )
+    ]
+
+
 async def _broker_answers(url: str) -> bool:
     return await (_listens(url) if is_rabbitmq(url) else _redis_answers(url))
 
 
+async def _mail_answers(settings: Settings) -> bool:
+    postman = Postman(settings)
+    return await _answers(asyncio.open_connection(postman.host, postman.port))
+
+
+async def _edge_answers(address: str) -> bool:
+    return await _answers(Edge(address).connect())
+
+
 async def _listens(url: str) -> bool:
     address = urlsplit(url)
-    port = address.port or (5671 if address.scheme == "amqps" else 5672)
+    return await _answers(asyncio.open_connection(address.hostname, address.port or _PORTS[address.scheme]))
+
+
+async def _answers(connecting: Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]) -> bool:
+    """Tell whether a connection can be made; nothing is sent, and no secret with it."""
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
-            _, writer = await asyncio.open_connection(address.hostname, port)
+            _, writer = await connecting
             writer.close()
     except (OSError, TimeoutError):
         return False
