@@ -1,8 +1,10 @@
 """Stands around every request: its id, deadline, limits and measurements. Pure ASGI, so that nothing is copied."""
 
 import asyncio
+import logging
 import re
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any, Final
 
 import orjson
@@ -12,15 +14,17 @@ from app import acting, clock
 from app.ids import new_id
 from app.problems import problem_response
 from app.settings import Settings
-from app.telemetry import IN_FLIGHT, SHED, latency_of, logger, requests_of
+from app.telemetry import IN_FLIGHT, SHED, latency_of, logger, requests_of, serving
 
 MAX_JSON_BYTES: Final = 64 * 1024
 MAX_JSON_DEPTH: Final = 32
 """Deeper than any body of ours; what walks a body recursively stays far from its limits."""
 
 _WELL_FORMED_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=-]{8,128}")
+_PLAIN: Final = re.compile(r"[A-Za-z0-9._/-]{1,200}")
 _BODY_METHODS: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-_METHODS: Final = _BODY_METHODS | {"GET", "HEAD", "OPTIONS"}
+_READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_METHODS: Final = _BODY_METHODS | _READS
 _FORMS: Final = frozenset({"/api/v1/auth/token"})
 """Where OAuth 2 wants a form (RFC 6749, section 4.3)."""
 
@@ -42,13 +46,14 @@ class Gate:
             await self._app(scope, receive, send)
             return
         visit = _Visit(scope, send)
-        if self._in_flight >= self._settings.max_concurrent_requests and visit.path not in _UNLIMITED:
-            SHED.inc()
-            await visit.refuse("overloaded", "Too many requests at once; try again shortly.", receive)
-            return
-        self._in_flight += 1
-        IN_FLIGHT.inc()
-        with acting.request():
+        with serving(visit.request_id), acting.request():
+            if self._in_flight >= self._settings.max_concurrent_requests and visit.path not in _UNLIMITED:
+                SHED.inc()
+                await visit.refuse("overloaded", "Too many requests at once; try again shortly.", receive)
+                visit.log()
+                return
+            self._in_flight += 1
+            IN_FLIGHT.inc()
             await self._let_in(visit, receive)
 
     async def _let_in(self, visit: "_Visit", receive: Receive) -> None:
@@ -60,12 +65,13 @@ class Gate:
         except TimeoutError:
             await visit.refuse("deadline_exceeded", "This took too long; the outcome is unknown.", receive)
         except Exception:  # noqa: BLE001  # the last one to see it: logged whole, answered as a problem
-            logger.exception("unhandled error", extra={"request_id": visit.request_id, "path": visit.path})
+            logger.exception("unhandled error")
             await visit.refuse("internal_error", "Something broke on our side; we have a record of it.", receive)
         finally:
             self._in_flight -= 1
             IN_FLIGHT.dec()
             visit.record()
+            visit.log()
 
 
 class _Visit:
@@ -103,12 +109,30 @@ class _Visit:
         response = problem_response(code=code, detail=detail, path=self.path, request_id=self.request_id)
         await response(self.scope, receive, self.send)
 
+    @property
+    def _known_method(self) -> str:
+        return self.method if self.method in _METHODS else "other"
+
+    @property
+    def _template(self) -> str:
+        return getattr(self.scope.get("route"), "path", "none")
+
     def record(self) -> None:
         """Count and time the request under its route's template, so that neither ids nor made-up methods add series."""
-        route = getattr(self.scope.get("route"), "path", "none")
-        method = self.method if self.method in _METHODS else "other"
-        requests_of(method, route, self.status or 0).inc()
-        latency_of(route).observe(clock.monotonic() - self.started_at)
+        requests_of(self._known_method, self._template, self.status or 0).inc()
+        latency_of(self._template).observe(clock.monotonic() - self.started_at)
+
+    def log(self) -> None:
+        """Say once how a request ended that may have changed something, or that failed: the reads are too many."""
+        status = self.status or 0
+        failed = status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        if self.method in _READS and not failed:
+            return
+        # Of the path only what has the form of ours: people type addresses anywhere.
+        path = self.path if _PLAIN.fullmatch(self.path) else self._template
+        told = {"method": self._known_method, "path": path, "status": status}
+        took = round((clock.monotonic() - self.started_at) * 1000, 1)
+        logger.log(logging.ERROR if failed else logging.INFO, "answered", extra=told | {"ms": took})
 
 
 async def _checked_body(visit: _Visit, receive: Receive) -> Receive | None:

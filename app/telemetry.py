@@ -2,6 +2,9 @@
 
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from typing import Final
 
@@ -22,6 +25,26 @@ IN_FLIGHT: Final = Gauge("bookstore_requests_in_flight", "Requests being answere
 SHED: Final = Counter("bookstore_requests_shed_total", "Requests refused because too many were in flight")
 
 
+_request_id: Final[ContextVar[str | None]] = ContextVar("request_id", default=None)
+
+
+@contextmanager
+def serving(request_id: str) -> Iterator[None]:
+    """Within it, every line that is logged carries the request's id."""
+    token = _request_id.set(request_id)
+    try:
+        yield
+    finally:
+        _request_id.reset(token)
+
+
+def _with_request_id(record: logging.LogRecord) -> bool:
+    request_id = _request_id.get()
+    if request_id is not None:
+        record.request_id = request_id
+    return True
+
+
 @cache
 def requests_of(method: str, route: str, status: int) -> Counter:
     """Return the counter for requests like these; looking it up by labels takes longer than counting."""
@@ -35,8 +58,9 @@ def latency_of(route: str) -> Histogram:
 
 
 def configure_logging(process_name: str) -> None:
-    """Write log records as JSON lines to standard output, each with the process's name."""
+    """Write log records as JSON lines to standard output, each with the process's name and the request's id."""
     handler = logging.StreamHandler(sys.stdout)
+    handler.addFilter(_with_request_id)
     handler.setFormatter(
         JsonFormatter(
             "{asctime}{levelname}{name}{message}",

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -16,6 +17,7 @@ from app.settings import Settings
 from tests.api.test_problems import assert_problem
 from tests.factories.books import API, book_body
 from tests.factories.ports import free_port
+from tests.security.said import lines_of
 
 # The discard port: nobody listens there.
 NOWHERE = "mongodb://127.0.0.1:9/?replicaSet=bookstore"
@@ -24,14 +26,20 @@ START_SECONDS = 60
 
 
 @pytest.fixture(scope="module")
-async def address() -> AsyncIterator[str]:
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("lonely") / "log"
+
+
+@pytest.fixture(scope="module")
+async def address(log: Path) -> AsyncIterator[str]:
     # A process of its own: the document models of one process are bound to one database.
     port = str(free_port())
-    replica = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "uvicorn", "app.main:create_app", "--factory", "--port", port, "--no-access-log"),
-        env=os.environ | {"BOOKSTORE_MONGO_URL": NOWHERE, "BOOKSTORE_PROCESS_NAME": "lonely"},
-        stdout=asyncio.subprocess.DEVNULL,
-    )
+    with log.open("wb") as said:
+        replica = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "uvicorn", "app.main:create_app", "--factory", "--port", port, "--no-access-log"),
+            env=os.environ | {"BOOKSTORE_MONGO_URL": NOWHERE, "BOOKSTORE_PROCESS_NAME": "lonely"},
+            stdout=said,
+        )
     try:
         async with asyncio.timeout(START_SECONDS), httpx.AsyncClient() as client:
             while True:
@@ -96,3 +104,16 @@ async def test_what_needs_no_database_is_refused_at_once(alone: httpx.AsyncClien
         assert_problem(await alone.post(f"{API}/auth/login", json={}), 422, "validation_error")
         assert_problem(await alone.get(f"{API}/books?cursor=x"), 400, "cursor_invalid")
         assert_problem(await alone.put(f"{API}/books", json={}), 405, "method_not_allowed")
+
+
+async def test_a_read_that_fails_is_logged_with_all_that_was_said_meanwhile(
+    alone: httpx.AsyncClient, log: Path
+) -> None:
+    answer = await alone.get(f"{API}/categories?parent=ada@example.com", headers={"X-Request-ID": "failing-read"})
+
+    assert_problem(answer, 503, "no_primary")
+    said = await lines_of("failing-read", log)
+    assert {"database error", "answered"} <= {one["message"] for one in said}
+    [line] = [one for one in said if one["message"] == "answered"]
+    assert (line["level"], line["method"], line["path"], line["status"]) == ("ERROR", "GET", f"{API}/categories", 503)
+    assert "ada" not in str(said)

@@ -17,6 +17,7 @@ from tests.factories.books import API
 from tests.factories.buying import an_address
 from tests.outbox.sink import mails_once_there
 from tests.security.leaks import SHAPES, kept_secrets, leaks
+from tests.security.said import lines_of
 
 
 @pytest.fixture
@@ -88,6 +89,33 @@ async def test_every_line_of_a_replica_is_json(profile: Path) -> None:
         one["message"].partition(" [")[0] for one in said
     }
     assert all({"at", "level", "name", "message", "process"} <= set(one) for one in said)
+
+
+async def test_every_change_is_logged_once_with_the_request_s_id(profile: Path) -> None:
+    # given
+    replicas, mark = list((profile / "logs").glob("api-*.log")), secrets.token_hex(8)
+    paths = {
+        f"opened-{mark}": ("POST", "/api/v1/carts", 201),
+        f"unsigned-{mark}": ("DELETE", "/api/v1/books/bk_1", 401),
+        f"named-{mark}": ("PATCH", "/api/v1/users/ada@example.com", 401),
+        f"nowhere-{mark}": ("POST", "/api/v1/ada@example.com", 404),
+    }
+    # when
+    async with httpx.AsyncClient(base_url=os.environ["BOOKSTORE_URL"], timeout=30) as people:
+        for name, (method, path, status) in paths.items():
+            await people.get("/api/v1/books?limit=1", headers={"X-Request-ID": f"read-{name}"})
+            asked = await people.request(method, f"{path}?q=bea@example.com", headers={"X-Request-ID": name})
+            assert asked.status_code == status
+    # then
+    said = {name: await lines_of(name, *replicas) for name in paths}
+    told = {name: (one["method"], one["path"], one["status"]) for name, lines in said.items() for one in lines}
+    assert {name: len(lines) for name, lines in said.items()} == dict.fromkeys(paths, 1)
+    assert told == paths | {
+        f"named-{mark}": ("PATCH", "/users/{user_id}", 401),
+        f"nowhere-{mark}": ("POST", "none", 404),
+    }
+    assert all(one["level"] == "INFO" and one["ms"] >= 0 for lines in said.values() for one in lines)
+    assert f"read-opened-{mark}" not in "".join(log.read_text(encoding="utf-8") for log in replicas)
 
 
 async def test_mongodb_logs_no_address_that_met_another_write(
