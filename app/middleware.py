@@ -32,7 +32,7 @@ _UNLIMITED: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
 class Gate:
-    """The outermost layer of the application."""
+    """The outermost layer but for `Browsers`, which answers preflights itself: they have no id and are not counted."""
 
     def __init__(self, app: ASGIApp, *, settings: Settings) -> None:
         """Wrap the application."""
