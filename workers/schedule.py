@@ -8,11 +8,14 @@ SECOND: Final = 1.0
 SENT_WITHIN: Final = 5 * SECOND
 """For so long whoever sends a task waits for the broker to take it: one that hangs would be waited for without end."""
 
+RECOUNT_SECONDS: Final = 6 * MINUTE
+"""A count that takes longer is ended: it must be over before the next begins, or counts would take every child."""
+
 SCHEDULE: Final = {
     "rebuild the search vocabulary": {
         "task": "search.rebuild_vocabulary",
         "schedule": 10 * MINUTE,
-        "options": {"expires": 5 * MINUTE, "timeout": SENT_WITHIN},
+        "options": {"expires": 3 * MINUTE, "timeout": SENT_WITHIN},
     },
     "finish changes of categories": {
         "task": "catalogue.relabel_books",

@@ -9,6 +9,7 @@ from app.services.shelving import relabel_books
 from workers.celery_app import celery_app, settings
 from workers.consumers import consumers
 from workers.runtime import run, till
+from workers.schedule import RECOUNT_SECONDS
 
 _CONSUMERS = consumers(settings)
 
@@ -23,7 +24,13 @@ def deliver_events(subjects: list[str]) -> None:
     run(use_case)
 
 
-@celery_app.task(name="search.rebuild_vocabulary")
+@celery_app.task(
+    name="search.rebuild_vocabulary",
+    soft_time_limit=RECOUNT_SECONDS - 10,
+    time_limit=RECOUNT_SECONDS,
+    # Acknowledged late it would be given to the other child, too, while it runs; whichever is lost is rung for again.
+    acks_late=False,
+)
 def rebuild_search_vocabulary() -> None:
     """Count again how many books have each word: search weighs and corrects words by it."""
 

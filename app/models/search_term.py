@@ -89,7 +89,8 @@ class SearchTerm(Document):
     async def recount(cls) -> int:
         """Count anew how many live books each word names; return how many books there are.
 
-        Reads and writes for as long as it takes, so it belongs in a background job. Run twice, it says the same.
+        Reads and writes for as long as it takes, so it belongs in a background job. Run twice, it says the same; of
+        several at once none forgets what another counted.
         """
         books, words = Book.get_pymongo_collection(), cls.get_pymongo_collection()
         started = clock.now()
@@ -102,16 +103,17 @@ class SearchTerm(Document):
             {
                 "$merge": {
                     "into": words.name,
-                    "whenMatched": [{"$set": {"df": "$$new.df", "counted_at": started}}],
+                    "whenMatched": [{"$set": {"df": "$$new.df", "counted_at": {"$max": ["$counted_at", started]}}}],
                     "whenNotMatched": "insert",
                 }
             },
         ]
+        counted_before = {"$not": {"$gte": started}}
         with pymongo.timeout(_COUNTING_SECONDS):
             async for _ in await books.aggregate(pipeline, allowDiskUse=True):
                 pass
             await words.delete_many(
-                {"_id": {"$gt": WHOLE}, "counted_at": {"$ne": started}, "added_at": {"$lt": started - _SETTLED}}
+                {"_id": {"$gt": WHOLE}, "counted_at": counted_before, "added_at": {"$lt": started - _SETTLED}}
             )
             total = await books.count_documents(LIVE)
         await words.update_one({"_id": WHOLE}, {"$set": {"df": total, "added_at": clock.now()}}, upsert=True)
