@@ -23,7 +23,10 @@ from app.services.paying import ASK_EVERY, settle
 from app.telemetry import logger
 
 _SECONDS: Final = 8.0
-"""For so long one round goes on at most: less than until the next, so that rounds don't keep every worker busy."""
+"""After so long a round begins nothing more: less than until the next, so that rounds don't keep every worker busy."""
+
+_CATCHING_UP: Final = 0.75
+"""The share of a round that news gets: a backlog takes nothing from refunds that wait, which nobody else gives."""
 
 _AT_ONCE: Final = 8
 _BATCH: Final = 200
@@ -53,12 +56,13 @@ async def reconcile(till: Till, *, seconds: float = _SECONDS) -> int:
     what was taken is due again after `ASK_EVERY`.
     """
     end = clock.monotonic() + seconds
+    asking = (1 - _CATCHING_UP) * seconds
     try:
-        settled = await _catch_up(till, until=end)
+        settled = await _catch_up(till, until=end - asking)
     except (DependencyUnavailable, PyMongoError) as error:
         logger.warning("a round of catching up ended early", extra={"error": str(error)})
         settled = 0
-    return settled + await _ask(till, until=end)
+    return settled + await _ask(till, until=max(end, clock.monotonic() + asking))
 
 
 async def _catch_up(till: Till, *, until: float) -> int:
@@ -92,9 +96,12 @@ async def _hear_all(till: Till, events: Sequence[GatewayEvent], *, until: float)
         some = events[first : first + _BATCH]
         news = await _news(till, some)
         for few in range(0, len(news), _AT_ONCE):
-            hearing = (_hear(till, *one) for one in news[few : few + _AT_ONCE])
+            if few and clock.monotonic() > until:
+                return settled, False
+            group = news[few : few + _AT_ONCE]
+            hearing = (_hear(till, *one) for one in group)
             through = _all_heard(await asyncio.gather(*hearing, return_exceptions=True)) and through
-        settled += len(news)
+            settled += len(group)
         if through:
             await GatewayMark.move(some[-1].sent_at)
     return settled, through

@@ -201,6 +201,45 @@ async def test_refunds_that_wait_are_given(
     assert (await order_now(order)).payment_status.value == "refunded"
 
 
+async def test_a_backlog_ends_in_time_and_leaves_some_for_refunds_that_wait(
+    till: Till, shop: Resources, staff: httpx.AsyncClient, weather: Weather, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given: a refund that waits, two payments that nobody told us of, and a gateway so slow that one takes the round
+    cancelled = await an_order(till, staff)
+    paid = await pay_order(till, cancelled.id, payment_method=VISA, attempt="1")
+    assert paid is not None
+    await reconcile(till)
+    await till.commit(lambda work: fulfilment.release(cancelled.id, to=OrderStatus.CANCELLED, actor="x", attempt=work))
+    await Payment.ask_again(paid.id, at=clock.now())
+    weather.strike("refunds", Fault.UNAVAILABLE)
+    await reconcile(till)
+    await time_passes(shop)
+    orders = [(await an_order_paid_in_the_browser(till, staff))[0] for _ in range(2)]
+    intact_heed, intact_clock, passed, a_round = reconciling.heed, clock.monotonic, 0.0, 600.0
+
+    async def heed(till: Till, payment_id: str, *, notice: str) -> None:
+        nonlocal passed
+        await intact_heed(till, payment_id, notice=notice)
+        passed += a_round
+
+    monkeypatch.setattr(reconciling, "heed", heed)
+    monkeypatch.setattr(reconciling, "_AT_ONCE", 1)
+    monkeypatch.setattr(clock, "monotonic", lambda: intact_clock() + passed)
+
+    # when
+    await reconcile(till, seconds=a_round)
+
+    # then
+    states = sorted([(await order_now(order)).status for order in orders])
+    assert states == [OrderStatus.PAID, OrderStatus.PENDING_PAYMENT]
+    assert [row["status"] for row in await rows(shop, "refunds")] == ["succeeded"]
+
+    # and the next rounds go on where this one stopped, with news of the refund among it
+    for _ in range(4):
+        await reconcile(till, seconds=a_round)
+    assert [(await order_now(order)).status for order in orders] == [OrderStatus.PAID, OrderStatus.PAID]
+
+
 async def test_a_long_silence_is_made_up_for_piece_by_piece(
     till: Till, shop: Resources, staff: httpx.AsyncClient
 ) -> None:
