@@ -99,7 +99,7 @@ def _normal(password: str) -> str:
 
 
 def _step_back() -> None:
-    # A thread has a priority of its own on Linux: hashing gets what answering requests leaves. One that was started with a
-    # lower priority yet (`nice`) keeps that: only root may raise it.
+    # A thread has a priority of its own on Linux: hashing gets what answering requests leaves. Where `nice` gave all
+    # of them a lower one yet, that is kept: only root may raise it.
     given = os.getpriority(os.PRIO_PROCESS, 0)
     os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), max(given, _LOWER_PRIORITY))
