@@ -50,7 +50,6 @@ class Gate:
             if self._in_flight >= self._settings.max_concurrent_requests and visit.path not in _UNLIMITED:
                 SHED.inc()
                 await visit.refuse("overloaded", "Too many requests at once; try again shortly.", receive)
-                visit.log()
                 return
             self._in_flight += 1
             IN_FLIGHT.inc()
