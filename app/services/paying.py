@@ -65,7 +65,9 @@ async def start_payment(till: Till, order: Order, known: Payment | None = None) 
         PaymentGatewayUnavailable: nothing is known, or it takes no payments from us; the order stays payable.
     """
     require_payable(order)
-    payment = known if known else await till.writer.database.fresh(partial(_known, order.payment_id))
+    payment = known
+    if payment is None:
+        payment = await till.writer.database.fresh(partial(_known, order.payment_id))
     if payment.intent_id is not None:
         return payment
     try:

@@ -215,14 +215,14 @@ async def test_a_backlog_ends_in_time_and_leaves_some_for_refunds_that_wait(
     await reconcile(till)
     await time_passes(shop)
     orders = [(await an_order_paid_in_the_browser(till, staff))[0] for _ in range(2)]
-    intact_heed, intact_clock, passed, a_round = reconciling.heed, clock.monotonic, 0.0, 600.0
+    intact_heed, intact_clock, passed, a_round = hearing.heed, clock.monotonic, 0.0, 600.0
 
-    async def heed(till: Till, payment_id: str, *, notice: str) -> None:
+    async def slowly(till: Till, payment_id: str, *, notice: str) -> None:
         nonlocal passed
         await intact_heed(till, payment_id, notice=notice)
         passed += a_round
 
-    monkeypatch.setattr(reconciling, "heed", heed)
+    monkeypatch.setattr(reconciling, "heed", slowly)
     monkeypatch.setattr(reconciling, "_AT_ONCE", 1)
     monkeypatch.setattr(clock, "monotonic", lambda: intact_clock() + passed)
 
