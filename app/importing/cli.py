@@ -29,7 +29,7 @@ from app.settings import Settings, wrong_setting
 ROWS_FAILED: Final = 1
 WRONG_USAGE: Final = 2
 STOPPED: Final = 3
-"""The database stayed away, or the disk is full: run it again and it goes on where it stopped."""
+"""The database stayed away, or the disk is full or failed: run it again and it goes on where it stopped."""
 
 _PATIENCE_SECONDS: Final = 2.0
 _SHOWN_FAILURES: Final = 10

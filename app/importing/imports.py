@@ -1,4 +1,4 @@
-"""Imports the rows of a source: the use case behind the command line and behind uploads."""
+"""Imports the rows of a source: the use case behind the command line."""
 
 import asyncio
 from collections import Counter, deque
@@ -60,6 +60,7 @@ async def import_rows(
 
     Raises:
         WrongFile: the source as a whole can't be read.
+        OSError: the disk failed half-way.
         DependencyUnavailable, DeadlineExceeded: the database stayed away for two minutes.
     """
     shelves = Shelves(database, dry_run=dry_run)

@@ -73,7 +73,7 @@ class LineFile:
         """Return the next line without its end, or None after the last one.
 
         Raises:
-            WrongFile: the disk failed.
+            OSError: the disk failed, with a sentence.
         """
         if self._returned:
             return self._returned.popleft()
@@ -86,7 +86,7 @@ class LineFile:
                 raw = rest[-1:]
                 length += len(rest)
         except OSError as error:
-            raise WrongFile(f"{self._path} can't be read on: {error.strerror}.") from error
+            raise OSError(f"{self._path} can't be read on: {error.strerror}.") from error
         if not raw:
             return None
         self._number += 1

@@ -1,12 +1,13 @@
 """Whatever a file holds, each broken row is named by its line and the others go on."""
 
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.importing.lines import MAX_ROW_BYTES
+from app.importing.lines import MAX_ROW_BYTES, LineFile
 from app.importing.records import BookRecord, WrongFile
 from app.importing.sources import FileFormat
 from tests.importing.files import HEADER, failures_of, goodbooks, goodbooks_line, rows_of, write
@@ -126,3 +127,20 @@ def test_the_longest_row_that_is_read(tmp_path: Path) -> None:
 
     assert len(exact) + 1 == MAX_ROW_BYTES
     assert failures_of(rows) == [(2, "url_too_long"), (3, "row_too_long")]
+
+
+def test_a_disk_that_fails_half_way_stops_the_import_and_refuses_no_file(tmp_path: Path) -> None:
+    # given: reading a folder fails as a broken disk does
+    lines = LineFile(write(tmp_path / "stock.csv", ["x" * 99] * 1000))
+    assert lines.read() is not None
+    assert lines._file is not None
+    folder = os.open(tmp_path, os.O_RDONLY)
+    os.dup2(folder, lines._file.fileno())
+    os.close(folder)
+
+    # when
+    with pytest.raises(OSError, match=r"/stock\.csv can't be read on: Is a directory\.$"):
+        list(iter(lines.read, None))
+
+    # then
+    lines.close()
