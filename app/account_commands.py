@@ -2,21 +2,25 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
+from pydantic import ValidationError
+from pymongo.errors import PyMongoError
 
 from app.cache.invalidation import Invalidator
 from app.cache.shared import SharedStore
-from app.database import Database
+from app.database import Database, as_domain_error
 from app.errors import BookstoreError, InvalidInput
 from app.idempotency import Writer
 from app.security import Role
 from app.services.accounts import NewAdmin, make_admin, open_session_for
 from app.services.sessions import Desk
-from app.settings import Settings
+from app.settings import Settings, wrong_setting
+
+T = TypeVar("T")
 
 commands = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -40,7 +44,7 @@ def token(role: Annotated[Role, typer.Option(help="Each may do what the ones bef
         async with _desk() as desk:
             return (await open_session_for(desk, role)).access_token
 
-    typer.echo(asyncio.run(made()))
+    typer.echo(_said(made()))
 
 
 @commands.command("create-admin")
@@ -56,15 +60,24 @@ def create_admin(
         async with _desk() as desk:
             return await make_admin(desk, email, password=password)
 
-    try:
-        admin = asyncio.run(made())
-    except BookstoreError as error:
-        typer.echo(_in_words(error), err=True)
-        raise typer.Exit(1) from error
+    admin = _said(made())
     typer.echo(json.dumps({"id": admin.user.id, "username": admin.user.username, "password": admin.generated}))
 
 
-def _in_words(error: BookstoreError) -> str:
+def _said(work: Coroutine[None, None, T]) -> T:
+    """Return what the work returns, or end with a sentence and exit code 1."""
+    try:
+        return asyncio.run(work)
+    except (ValidationError, BookstoreError, PyMongoError) as error:
+        typer.echo(_in_words(error), err=True)
+        raise typer.Exit(1) from error
+
+
+def _in_words(error: ValidationError | BookstoreError | PyMongoError) -> str:
+    if isinstance(error, ValidationError):
+        return wrong_setting(error)
+    if isinstance(error, PyMongoError):
+        error = as_domain_error(error)
     # There is no body here that a pointer could point into.
     if isinstance(error, InvalidInput):
         return "; ".join(f"the {field.pointer.removeprefix('/')} {field.detail}" for field in error.fields)

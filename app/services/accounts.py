@@ -64,7 +64,7 @@ async def make_admin(desk: Desk, email: str, *, password: str | None) -> NewAdmi
 
     The address counts as confirmed: who may run this may do anything. A new account without a password given gets a
     random one, and so does one whose address nobody has confirmed: whoever made it may be somebody else. Any other
-    account keeps its own unless one is given. Running it again changes no more than the password.
+    account keeps its own unless one is given. Whoever had an account is signed out everywhere, each time that it runs.
 
     Raises:
         InvalidInput: that is no e-mail address, or the password is no good.

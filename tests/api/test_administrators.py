@@ -94,3 +94,19 @@ async def test_a_bad_address_or_password_is_refused_in_words() -> None:
         assert done.returncode == 1
         assert done.stderr.startswith(said)
         assert len(done.stderr.splitlines()) == 1
+
+
+async def test_a_wrong_setting_or_an_absent_database_is_a_sentence() -> None:
+    nowhere = "mongodb://127.0.0.1:9/?replicaSet=bookstore"
+    for arguments in (["token"], ["create-admin", "boss@example.com"]):
+        for environment, said in (
+            ({"BOOKSTORE_PASSWORD_THREADS": "many"}, "A setting is wrong: BOOKSTORE_PASSWORD_THREADS: "),
+            ({"BOOKSTORE_MONGO_URL": nowhere}, "The database has no primary at the moment"),
+        ):
+            command = [sys.executable, "-m", "app.account_commands", *arguments]
+            done = await asyncio.to_thread(
+                subprocess.run, command, capture_output=True, text=True, env=os.environ | environment
+            )
+            assert done.returncode == 1
+            assert done.stderr.startswith(said)
+            assert len(done.stderr.splitlines()) == 1
