@@ -16,6 +16,8 @@ NEEDED: Final = "x-needed"
 PATCH_OF: Final = "x-patch-of"
 """In `openapi_extra`, where a path has a PATCH and no PUT: the name of the shape that is patched."""
 
+_RETRYABLE: Final = frozenset({"429", "503", "504"})
+
 Schema = dict[str, Any]
 
 
@@ -33,6 +35,7 @@ def document(app: FastAPI) -> dict[str, Any]:
             _describe_patch(path, schemas)
         for operation in _operations(made):
             _sharpen_parameters(operation)
+            _describe_headers(operation)
         app.openapi_schema = made
     return app.openapi_schema
 
@@ -54,6 +57,18 @@ def _sharpen_parameters(operation: dict[str, Any]) -> None:
             parameter |= {"name": "If-Match", "required": "428" in operation["responses"]}
         if parameter["schema"].pop(NEEDED, False):
             parameter["required"] = True
+
+
+def _describe_headers(operation: dict[str, Any]) -> None:
+    keyed = any(parameter["name"] == "Idempotency-Key" for parameter in operation.get("parameters", []))
+    for status, response in operation["responses"].items():
+        told = {"X-Request-ID": "The request's id, for support"}
+        if status in _RETRYABLE:
+            told["Retry-After"] = "Seconds to wait"
+        if keyed and status.startswith("2"):
+            told["Idempotency-Replayed"] = "`true` where the key came before: the first answer again"
+        headers = {name: {"description": text, "schema": {"type": "string"}} for name, text in told.items()}
+        response["headers"] = response.get("headers", {}) | headers
 
 
 def _describe_patch(path: dict[str, Any], schemas: dict[str, Schema]) -> None:

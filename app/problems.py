@@ -15,6 +15,8 @@ from starlette.responses import Response
 
 from app.database import as_domain_error
 from app.errors import BookstoreError, FieldError, PreconditionFailed, RateLimited, json_pointer
+from app.ids import OrderId, PaymentId
+from app.money import Money
 from app.problem_codes import CODES
 from app.telemetry import logger
 from app.wording import sentence_of
@@ -54,6 +56,16 @@ class Problem(BaseModel):
     request_id: str
     retryable: bool = Field(description="Whether the same request may succeed when sent again")
     errors: list[ProblemField] | None = None
+    lines: list[dict[str, Any]] | None = Field(
+        None,
+        description="`insufficient_stock`: the short lines, each with `available` and `requested`; `price_changed`:"
+        " those with another price",
+    )
+    allowed: list[str] | None = Field(None, description="`invalid_transition`: where the order can go from where it is")
+    refundable: Money | None = Field(None, description="`refund_exceeds_captured`: what is left to give back")
+    decline_code: str | None = Field(None, description="`payment_declined`: why, in the gateway's word")
+    order_id: OrderId | None = Field(None, description="`payment_declined`: the order, which waits for another payment")
+    payment_id: PaymentId | None = Field(None, description="`payment_declined`: the order's payment")
 
 
 def problem_response(

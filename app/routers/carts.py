@@ -12,7 +12,7 @@ from app.services import carts
 router = APIRouter(tags=["cart"])
 
 
-@router.post("/carts", status_code=201, response_model=GuestCart)
+@router.post("/carts", status_code=201, response_model=GuestCart, responses=problems(413, 415))
 async def open_guest_cart(shop: Shop, sender: Sender, key: AnyonesKey) -> Response:
     """Open a cart for a guest; send its `cart_token` as `X-Cart-Token` from then on.
 

@@ -64,7 +64,7 @@ async def get_payment(payment_id: str, request: Request, shop: Shop, user: Curre
     return private(request, await cashier.get_payment(shop.database, payment_id, user))
 
 
-@router.post("/payments/{payment_id}/verify", response_model=PaymentView, responses=STAFF_WRITE | problems(404))
+@router.post("/payments/{payment_id}/verify", response_model=PaymentView, responses=STAFF_WRITE | problems(404, 409))
 async def verify_payment(payment_id: str, shop: Shop, user: CurrentUser, key: IdempotencyKey) -> Response:
     """Ask the gateway how the payment stands, and do what follows from it."""
 

@@ -7,6 +7,9 @@ from app.problems import MEDIA_TYPE
 
 Responses = dict[int | str, dict[str, Any]]
 
+_TAG: Final = {"ETag": {"description": "For `If-None-Match`", "schema": {"type": "string"}}}
+_KEPT: Final = _TAG | {"Cache-Status": {"description": "Who answered (RFC 9211)", "schema": {"type": "string"}}}
+_NEXT: Final = {"Link": {"description": '`rel="next"`, where there is more', "schema": {"type": "string"}}}
 _SCHEMA: Final = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 
 
@@ -27,8 +30,9 @@ def links(parameter: str, *operations: str) -> dict[str, Any]:
 
 
 EVERYWHERE: Final = problems(400, 404, 405, 422, 429, 500, 503, 504)
-READ: Final = problems(404) | {304: {"description": "Not modified"}}
-LISTED: Final = problems(400) | {304: {"description": "Not modified"}}
+_UNCHANGED: Final[Responses] = {304: {"description": "Not modified", "headers": _TAG}}
+READ: Final = problems(404) | _UNCHANGED | {200: {"headers": _KEPT}}
+LISTED: Final = problems(400) | _UNCHANGED | {200: {"headers": _KEPT | _NEXT}}
 STAFF_READ: Final = problems(401, 403)
 STAFF_WRITE: Final = problems(401, 403, 413, 415)
 GUARDED: Final = STAFF_WRITE | problems(404, 412, 428)

@@ -233,3 +233,19 @@ async def test_the_type_of_a_problem_leads_to_what_it_means(client: httpx.AsyncC
     assert page.status_code == 200
     assert f'id="{code}"' in page.text
     assert (await client.get("/")).headers["location"] == f"{API}/docs"
+
+
+async def test_the_document_names_what_a_problem_may_carry(client: httpx.AsyncClient) -> None:
+    made = (await client.get(f"{API}/openapi.json")).json()
+
+    shape = made["components"]["schemas"]["Problem"]
+    carried = {"lines", "allowed", "refundable", "decline_code", "order_id", "payment_id", "errors"}
+    assert carried <= set(shape["properties"])
+    assert not carried & set(shape["required"])
+    assert "409" in made["paths"][f"{API}/payments/{{payment_id}}/verify"]["post"]["responses"]
+    assert {"413", "415"} <= set(made["paths"][f"{API}/carts"]["post"]["responses"])
+    book = made["paths"][f"{API}/books/{{book_id}}"]["get"]["responses"]
+    assert set(book["200"]["headers"]) == {"ETag", "Cache-Status", "X-Request-ID"}
+    assert set(book["503"]["headers"]) == {"Retry-After", "X-Request-ID"}
+    order = made["paths"][f"{API}/orders"]["post"]["responses"]
+    assert set(order["201"]["headers"]) == {"Idempotency-Replayed", "X-Request-ID"}
