@@ -64,7 +64,7 @@ async def test_no_log_holds_what_people_keep_secret(profile: Path) -> None:
         await people.get("/cart", headers={"X-Cart-Token": canaries["header"]})
 
     # then
-    assert any(canaries["first-name"] in letter.body("plain") for letter in letters)
+    assert tokens["user"]["first_name"] == canaries["first-name"]
     issued = {name: tokens[name] for name in ("access_token", "refresh_token")}
     issued |= {f"second {name}": refreshed.json()[name] for name in issued}
     in_letters = {
