@@ -4,10 +4,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Final
-
-from pymongo.asynchronous.client_session import AsyncClientSession
 
 from app import clock
 from app.conditional import body_of
@@ -75,6 +72,7 @@ async def place_order(
         PaymentDeclined: the payment method was refused; the order is there, and waits for another.
     """
     began = clock.monotonic()
+    turns = await _refuse_early(till.writer, stock, buyer, given, once=once)
     mine: list[Order] = []
 
     async def work(attempt: Attempt) -> Order:
@@ -84,13 +82,7 @@ async def place_order(
     async def admit() -> None:
         await _refuse_early(till.writer, stock, buyer, given, once=once, since=began)
 
-    try:
-        turns = await _refuse_early(till.writer, stock, buyer, given, once=once)
-        answer = await once.perform(till.writer, work, in_turn=turns, admit=admit)
-    except InsufficientStock as short:
-        # Neither in a transaction nor in a turn: whoever waits for the same title needn't wait for this, too.
-        await till.writer.database.fresh(partial(_judge, buyer, given, short))
-        raise
+    answer = await once.perform(till.writer, work, in_turn=turns, admit=admit)
     if answer.unfinished is None:
         return answer
     placed = mine[0] if mine and not answer.replayed else None
@@ -103,18 +95,23 @@ async def place_order(
 async def _place(
     stock: StockReads, buyer: Principal, given: OrderInput, attempt: Attempt, *, settings: Settings
 ) -> Order:
-    wanted = await _wanted(buyer, given, attempt.session)
+    wanted = await _wanted(buyer, given, attempt)
     if not wanted:
         raise CartEmpty("There is nothing in the cart.")
     moment, order_id = clock.now(), OrderId(new_id(ORDER))
+    short: InsufficientStock | None = None
     try:
         # First, since everybody who wants the same title writes here: who meets another hears it before the rest.
-        stock.heed(await move_copies(Move.HOLD, order_id, wanted, actor=buyer.user_id, at=moment, attempt=attempt))
-    except InsufficientStock as short:
-        stock.heed({line["book_id"]: line["available"] for line in short.data["lines"]})
-        raise
+        left = await move_copies(Move.HOLD, order_id, wanted, actor=buyer.user_id, at=moment, attempt=attempt)
+    except InsufficientStock as error:
+        short, left = error, {line["book_id"]: line["available"] for line in error.data["lines"]}
+    stock.heed(left)
     offers = await Book.offers([line.book_id for line in wanted], attempt.session)
-    _require_orderable(wanted, offers, given)
+    _require_sold(wanted, offers, short, named=given.items is not None)
+    if not given.accept_prices:
+        _require_seen_prices(wanted, offers)
+    if short is not None:
+        raise short
     address = given.shipping_address or await _saved_address(buyer, given, attempt)
     lines = [_line(line, offers[line.book_id]) for line in wanted]
     order = _new_order(order_id, buyer, lines, address, settings, at=moment)
@@ -208,25 +205,11 @@ async def _refuse_early(
     return [turn_at(book_id) for book_id, _ in wanted]
 
 
-async def _wanted(buyer: Principal, given: OrderInput, session: AsyncClientSession | None = None) -> list[_Wanted]:
+async def _wanted(buyer: Principal, given: OrderInput, attempt: Attempt) -> list[_Wanted]:
     if given.items is not None:
         return [_Wanted(item.book_id, item.quantity) for item in given.items]
-    cart = await Cart.of(CartOwner(user_id=buyer.user_id), at=clock.now(), session=session)
+    cart = await Cart.of(CartOwner(user_id=buyer.user_id), at=clock.now(), session=attempt.session)
     return [_Wanted(line.book_id, line.quantity, line.price_when_added) for line in cart.lines] if cart else []
-
-
-async def _judge(buyer: Principal, given: OrderInput, short: InsufficientStock) -> None:
-    """Refuse what is `short` for what weighs more, wherever it was found to be short; if there is nothing, return."""
-    wanted = await _wanted(buyer, given)
-    _require_orderable(wanted, await Book.offers([line.book_id for line in wanted]), given, short)
-
-
-def _require_orderable(
-    wanted: Sequence[_Wanted], offers: Mapping[str, Offer], given: OrderInput, short: InsufficientStock | None = None
-) -> None:
-    _require_sold(wanted, offers, short, named=given.items is not None)
-    if not given.accept_prices:
-        _require_seen_prices(wanted, offers)
 
 
 def _require_sold(

@@ -4,7 +4,6 @@ import httpx
 
 from app.lifespan import Resources
 from app.models.outbox_event import OutboxEvent
-from tests.api.test_problems import assert_problem
 from tests.factories.books import API, a_book, stock_of
 from tests.factories.buying import a_stocked_book, an_address, an_order, key, order, order_body, put_in_cart, stock
 
@@ -96,32 +95,6 @@ async def test_what_is_sold_no_more_is_named_with_what_is_short(
     refused = await order(customer)
 
     assert {(line["book_id"], line["available"]) for line in refused.json()["lines"]} == {(gone, 0), (short, 1)}
-
-
-async def test_what_is_refused_at_a_glance_is_refused_for_the_same_reason(
-    staff: httpx.AsyncClient, customer: httpx.AsyncClient
-) -> None:
-    # given: a cart whose prices have changed, and a book that somebody has looked for and found too few of
-    dearer, few, gone = [await a_stocked_book(staff) for _ in range(3)]
-    for book in (dearer, few, gone):
-        await put_in_cart(customer, book, 2)
-    price = {"price": {"amount": 1500, "currency": "USD"}}
-    await staff.patch(f"{API}/books/{dearer}", json=price, headers={"If-Match": "*"})
-    await stock_of(staff, few, 1)
-    assert (await order(customer, (few, 2))).json()["code"] == "insufficient_stock"
-
-    # when
-    changed, short = await order(customer), await order(customer, accept_prices=True)
-    await staff.delete(f"{API}/books/{gone}", headers={"If-Match": "*"})
-    unsold, unsold_and_short = await order(customer, (few, 2), (gone, 1)), await order(customer)
-
-    # then
-    assert [one.json()["code"] for one in (changed, short)] == ["price_changed", "insufficient_stock"]
-    assert [line["book_id"] for line in short.json()["lines"]] == [few]
-    assert_problem(unsold, 422, "validation_error")
-    assert [field["pointer"] for field in unsold.json()["errors"]] == ["/items/1/book_id"]
-    assert_problem(unsold_and_short, 409, "insufficient_stock")
-    assert [(line["book_id"], line["available"]) for line in unsold_and_short.json()["lines"]] == [(few, 1), (gone, 0)]
 
 
 async def test_every_short_line_is_named_and_nothing_is_taken(
