@@ -61,9 +61,23 @@ def test_secrets_come_from_files(name: str) -> None:
     for variable, value in environment.items():
         if re.search(r"PASSWORD|SECRET|KEY|TOKEN|MONGO_.*URL", variable):
             assert variable.endswith("_FILE"), variable
-            assert value.startswith("/secrets/")
+            assert value.startswith("/of-migrate/" if "MIGRATE_URL" in variable else "/secrets/")
     # No address names a user with a password.
     assert not re.search(r"://[^/\s]*@", str(environment))
+
+
+def test_each_sees_the_secrets_alone_that_it_needs() -> None:
+    # given: the volumes with secrets that each service has, but for the one that makes them
+    seen = {
+        name: {volume.split(":")[0] for volume in service.get("volumes", []) if volume.startswith("secrets")}
+        for name, service in SERVICES.items()
+        if name != "secrets"
+    }
+    # then
+    assert {name for name, volumes in seen.items() if "secrets-of-migrate" in volumes} == {"migrate"}
+    assert {name for name, volumes in seen.items() if "secrets-of-stripe" in volumes} == {"stripe"}
+    assert seen["stripe"] == {"secrets-of-stripe"}
+    assert seen["haproxy"] == seen["mail"] == seen["redis-cache"] == seen["redis-broker"] == set()
 
 
 @pytest.mark.parametrize("name", sorted(SERVICES))
