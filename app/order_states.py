@@ -73,6 +73,9 @@ HOLDING: Final = frozenset({_O.PENDING_PAYMENT})
 SOLD: Final = frozenset({_O.PAID, _O.PROCESSING, _O.SHIPPED, _O.DELIVERED})
 """Orders whose copies are sold."""
 
+CALLED_OFF: Final = frozenset({_O.CANCELLED, _O.EXPIRED})
+"""Orders that nobody gets any more: what was paid for them goes back."""
+
 ENDED: Final = frozenset(status for status, following in MOVES.items() if not following)
 """Orders that go nowhere any more."""
 

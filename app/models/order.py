@@ -12,7 +12,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from app.ids import ORDER, BookId, OrderId, PaymentId, UserId, new_id
 from app.models.order_event import OrderEvent
 from app.money import Amount, Currency
-from app.order_states import ENDED, OrderStatus, PaymentStatus
+from app.order_states import CALLED_OFF, ENDED, OrderStatus, PaymentStatus
 from app.schemas.address import Address
 
 Query = Mapping[str, Any]
@@ -83,8 +83,7 @@ class Order(Document):
     @property
     def refund_due(self) -> int:
         """What is to be given back: all that was captured for an order that won't be delivered."""
-        ended = self.status in (OrderStatus.CANCELLED, OrderStatus.EXPIRED)
-        return self.captured - self.refunded if ended else 0
+        return self.captured - self.refunded if self.status in CALLED_OFF else 0
 
     @classmethod
     async def of_id(cls, order_id: str, session: AsyncClientSession | None = None) -> "Order | None":

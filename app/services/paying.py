@@ -10,7 +10,7 @@ from app.idempotency import Attempt
 from app.models.ledger_entry import Account, LedgerEntry
 from app.models.order import Order
 from app.models.payment import OPEN, MadeIntent, Payment
-from app.order_states import OrderStatus, PaymentState
+from app.order_states import CALLED_OFF, PaymentState
 from app.payments.gateway import Intent, IntentStatus, IntentUnknown, RequestRefused
 from app.payments.till import Till
 from app.services import fulfilment
@@ -20,7 +20,6 @@ from app.telemetry import logger
 ASK_EVERY: Final = timedelta(minutes=10)
 """How often the gateway is asked about a payment of which it has nothing to tell, also in its record of events."""
 
-_ENDED: Final = frozenset({OrderStatus.CANCELLED, OrderStatus.EXPIRED})
 _UNPAID: Final = frozenset({PaymentState.REQUIRES_PAYMENT, PaymentState.FAILED, PaymentState.CANCELLED})
 _WAITING: Final = frozenset(
     {IntentStatus.REQUIRES_PAYMENT_METHOD, IntentStatus.REQUIRES_CONFIRMATION, IntentStatus.REQUIRES_ACTION}
@@ -48,7 +47,7 @@ def require_payable(order: Order) -> None:
     Raises:
         Conflict: it has.
     """
-    if order.status in _ENDED:
+    if order.status in CALLED_OFF:
         raise Conflict(f"The order is {order.status}; there is nothing to pay.")
 
 
@@ -252,7 +251,7 @@ async def _note_called_off(payment: Payment, attempt: Attempt) -> None:
 
 async def _has_ended(payment: Payment) -> bool:
     order = await Order.of_id(payment.order_id)
-    return order is None or order.status in _ENDED
+    return order is None or order.status in CALLED_OFF
 
 
 async def _call_off(payment_id: str, attempt: Attempt) -> bool:

@@ -5,11 +5,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from app.ids import REFUND
+from app.order_states import CALLED_OFF, SOLD
 from stack.audit.evidence import Charge, Evidence, Row
 from stack.audit.findings import Finding, Invariant
 
-_PAID: Final = frozenset({"paid", "processing", "shipped", "delivered"})
-_ENDED: Final = frozenset({"cancelled", "expired"})
 _GIVEN: Final = frozenset({"succeeded"})
 _PROMISED: Final = frozenset({"succeeded", "pending"})
 
@@ -25,11 +24,11 @@ def judge_money(evidence: Evidence) -> Iterator[Finding]:
 def _orders(evidence: Evidence) -> Iterator[Finding]:
     for order in evidence.orders:
         captured, refunded, total = order["captured"], order["refunded"], order["total"]
-        if order["status"] in _PAID and captured != total:
+        if order["status"] in SOLD and captured != total:
             yield _finding(order["_id"], "captured", f"it is {order['status']} for {total}, {captured} was taken")
         if order["status"] == "pending_payment" and captured:
             yield _finding(order["_id"], "captured", f"it waits for its payment, and {captured} was taken")
-        if order["status"] in _ENDED and captured != refunded:
+        if order["status"] in CALLED_OFF and captured != refunded:
             says = f"it is {order['status']}, {captured} was taken and {refunded} given back"
             yield _finding(order["_id"], "not given back", says)
         payment = evidence.payments.get(order["payment_id"])

@@ -2,15 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Final
 
 from app.models.idempotency_key import KEPT_FOR as ANSWERS_KEPT_FOR
 from app.models.outbox_event import KEPT_FOR
+from app.order_states import CALLED_OFF, SOLD
 from stack.audit.evidence import Evidence, Row
 from stack.audit.findings import Finding, Invariant
-
-_PAID: Final = frozenset({"paid", "processing", "shipped", "delivered"})
-_ENDED: Final = frozenset({"cancelled", "expired"})
 
 
 def judge_orders(evidence: Evidence) -> Iterator[Finding]:
@@ -72,9 +69,9 @@ def _story(order: Row) -> Iterator[Finding]:
     if order["history"] and order["history"][-1]["status"] != order["status"]:
         says = f"it is {order['status']}, its history ends {order['history'][-1]['status']}"
         yield _finding(order["_id"], "history", says)
-    if order["status"] in _PAID and not kinds["paid"]:
+    if order["status"] in SOLD and not kinds["paid"]:
         yield _finding(order["_id"], "unpaid", f"it is {order['status']}, and was never paid")
-    if order["status"] in _ENDED and not kinds[order["status"]]:
+    if order["status"] in CALLED_OFF and not kinds[order["status"]]:
         yield _finding(order["_id"], "no end", f"it is {order['status']}, and its history doesn't know")
 
 

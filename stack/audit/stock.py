@@ -2,18 +2,15 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Final
 
+from app.order_states import HOLDING, SOLD
 from stack.audit.evidence import Evidence
 from stack.audit.findings import Finding, Invariant
-
-_HOLDING: Final = frozenset({"pending_payment"})
-_SOLD: Final = frozenset({"paid", "processing", "shipped", "delivered"})
 
 
 def judge_stock(evidence: Evidence) -> Iterator[Finding]:
     """Yield what doesn't agree between the stock, its movements and the orders."""
-    held, sold = copies_of(evidence, _HOLDING), copies_of(evidence, _SOLD)
+    held, sold = copies_of(evidence, HOLDING), copies_of(evidence, SOLD)
     for book, stock in evidence.stocks.items():
         on_hand, kept, gone, received = (stock[name] for name in ("on_hand", "held", "sold", "received"))
         if on_hand < 0 or kept < 0 or kept > on_hand:
