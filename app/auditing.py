@@ -9,6 +9,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from app import acting, clock
 from app.ids import AUDIT, AuditEntryId, new_id
 from app.models.audit_entry import AuditEntry, Change, snapshots
+from app.paths import API
 
 T = TypeVar("T")
 Document_ = dict[str, Any]
@@ -26,7 +27,7 @@ _PERSONAL: Final = frozenset({
 """The log is kept for good; whoever has an account deleted is forgotten here, too."""
 
 _CONCEALED: Final = "(concealed)"
-_BOOK_PATHS: Final = "/api/v1/books/"
+_BOOK_PATHS: Final = f"{API}/books/"
 _UNTOUCHED_THERE: Final = ("inventory",)
 """The stock has paths of its own; to look at it whenever a price changes would cost a tenth of the change."""
 

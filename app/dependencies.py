@@ -25,10 +25,11 @@ from app.lifespan import Resources
 from app.models.cart import CartOwner
 from app.openapi import NEEDED
 from app.pagination import PageRequest
+from app.paths import API
 from app.schemas.book_query import ListQuery
 from app.security import Principal, derived_key, verify_access_token
 from app.services.carts import digest_of
-from app.services.sessions import Device
+from app.services.desk import Device
 from app.wording import spelt
 
 
@@ -44,7 +45,7 @@ _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _bearer = HTTPBearer(auto_error=False, bearerFormat="JWT", description="An access token")
 
 
-_password_flow = OAuth2PasswordBearer("/api/v1/auth/token", auto_error=False, description="Sign in on this page")
+_password_flow = OAuth2PasswordBearer(f"{API}/auth/token", auto_error=False, description="Sign in on this page")
 
 
 async def _credentials(

@@ -7,6 +7,7 @@ from app import methods, openapi, problems
 from app.browsers import Browsers
 from app.lifespan import lifespan
 from app.middleware import Gate
+from app.paths import API
 from app.routers import (
     admin,
     audit,
@@ -27,8 +28,6 @@ from app.routers.responses import EVERYWHERE
 from app.settings import Settings
 from app.telemetry import configure_logging
 
-PREFIX = "/api/v1"
-
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """Return the application for the settings, or for those of the environment."""
@@ -38,10 +37,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version="1.0.0",
         summary="Books, their stock, and a search that finds what people mean.",
         lifespan=lifespan,
-        openapi_url=f"{PREFIX}/openapi.json",
-        docs_url=f"{PREFIX}/docs",
-        redoc_url=f"{PREFIX}/redoc",
-        static_url=f"{PREFIX}/docs/static",
+        openapi_url=f"{API}/openapi.json",
+        docs_url=f"{API}/docs",
+        redoc_url=f"{API}/redoc",
+        static_url=f"{API}/docs/static",
         redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False, "logs": False},  # ours is app/telemetry.py
         responses=EVERYWHERE,
@@ -64,12 +63,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         webhooks.router,
         system.router,
     ):
-        app.include_router(router, prefix=PREFIX)
+        app.include_router(router, prefix=API)
     app.include_router(system.probes)
     problems.install(app)
     app.add_middleware(Gate, settings=app.state.settings)
     app.add_middleware(Browsers, settings=app.state.settings)
     app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend it
     methods.complete(app)
-    app.router.routes.insert(0, HotReads(app, prefix=PREFIX))
+    app.router.routes.insert(0, HotReads(app, prefix=API))
     return app

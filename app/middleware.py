@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import acting, clock
 from app.ids import new_id
+from app.paths import API
 from app.problems import problem_response
 from app.settings import Settings
 from app.telemetry import IN_FLIGHT, SHED, latency_of, logger, requests_of, serving
@@ -25,7 +26,7 @@ _PLAIN: Final = re.compile(r"[A-Za-z0-9._/-]{1,200}")
 _BODY_METHODS: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _METHODS: Final = _BODY_METHODS | _READS
-_FORMS: Final = frozenset({"/api/v1/auth/token"})
+_FORMS: Final = frozenset({f"{API}/auth/token"})
 """Where OAuth 2 wants a form (RFC 6749, section 4.3)."""
 
 _UNLIMITED: Final = frozenset({"/healthz", "/readyz", "/metrics"})

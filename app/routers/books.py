@@ -9,6 +9,7 @@ from app.cache import tags
 from app.dependencies import Catalogue, IdempotencyKey, IfMatch, Pages, Shop, Staff
 from app.idempotency import Once
 from app.pagination import Page
+from app.paths import API
 from app.routers.responses import GUARDED, LISTED, READ, STAFF_WRITE, Responses, links, problems
 from app.schemas.book import BatchGet, BatchView, BookInput, BookView, Cover
 from app.schemas.book_query import BookListQuery, ListQuery, RelatedQuery
@@ -49,7 +50,7 @@ async def list_new_releases(query: Annotated[ListQuery, Query()], pages: Pages, 
 @router.post("/books", status_code=201, response_model=BookView, responses=STAFF_WRITE | problems(409) | _MADE)
 async def create_book(body: BookInput, shop: Shop, staff: Staff, key: IdempotencyKey) -> Response:
     """Add a book; its stock starts at 0."""
-    once = Once[BookView](key, lambda book: written(book, status=201, location=f"/api/v1/books/{book.id}"))
+    once = Once[BookView](key, lambda book: written(book, status=201, location=f"{API}/books/{book.id}"))
     return response_of(await cataloguing.create_book(shop.writer, body, once=once))
 
 

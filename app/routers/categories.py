@@ -9,6 +9,7 @@ from app.cache import tags
 from app.dependencies import Catalogue, IdempotencyKey, IfMatch, Pages, Shop, Staff
 from app.idempotency import Once
 from app.pagination import Page
+from app.paths import API
 from app.routers.books import MergePatch
 from app.routers.responses import GUARDED, LISTED, READ, STAFF_WRITE, Responses, links, problems
 from app.schemas.book import BookView
@@ -33,7 +34,7 @@ async def list_categories(catalogue: Catalogue) -> Response:
 @router.post("", status_code=201, response_model=CategoryView, responses=STAFF_WRITE | problems(409) | _MADE)
 async def create_category(body: CategoryInput, shop: Shop, staff: Staff, key: IdempotencyKey) -> Response:
     """Add a category, below another one where `parent` is given."""
-    once = Once[CategoryView](key, lambda one: written(one, status=201, location=f"/api/v1/categories/{one.id}"))
+    once = Once[CategoryView](key, lambda one: written(one, status=201, location=f"{API}/categories/{one.id}"))
     return response_of(await shelving.create_category(shop.writer, body, once=once))
 
 

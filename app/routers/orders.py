@@ -10,6 +10,7 @@ from app.dependencies import CurrentUser, IdempotencyKey, NeededKey, Pages, Shop
 from app.idempotency import Answer, Once
 from app.models.order import Order
 from app.pagination import Page
+from app.paths import API
 from app.routers.responses import ORDER_READ, ORDER_WRITE, STAFF_READ, problems
 from app.schemas.book_query import ListQuery
 from app.schemas.order import (
@@ -32,7 +33,7 @@ def _moved(order: Order) -> Answer:
 
 
 def _placed(order: Order) -> Answer:
-    shown = written(orders.order_view(order), status=201, location=f"/api/v1/orders/{order.id}", tagged=False)
+    shown = written(orders.order_view(order), status=201, location=f"{API}/orders/{order.id}", tagged=False)
     return replace(shown, unfinished=order.id)
 
 

@@ -11,6 +11,7 @@ from app.idempotency import Answer, Once
 from app.models.payment import Payment
 from app.models.refund import Refund
 from app.pagination import Page
+from app.paths import API
 from app.routers.responses import STAFF_READ, STAFF_WRITE, Responses, links, problems
 from app.schemas.book_query import ListQuery
 from app.schemas.payment import (
@@ -44,7 +45,7 @@ async def pay(body: PaymentInput, shop: Shop, user: CurrentUser, key: NeededKey)
 
     def made(payment: Payment) -> Answer:
         shown = cashier.payment_view(payment, viewer=user)
-        answer = written(shown, status=201, location=f"/api/v1/payments/{payment.id}", tagged=False)
+        answer = written(shown, status=201, location=f"{API}/payments/{payment.id}", tagged=False)
         return replace(answer, unfinished=payment.id)
 
     return response_of(await cashier.pay(shop.till, user, body, claim=key, once=Once(key, made)))

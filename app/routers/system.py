@@ -10,6 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from app.answers import private
 from app.dependencies import Shop
 from app.errors import NotFound
+from app.paths import API
 from app.problem_codes import CODES
 from app.problems import problem_response
 from app.routers.responses import problems
@@ -57,7 +58,7 @@ async def metrics() -> Response:
 @probes.get("/", include_in_schema=False)
 async def front_door() -> Response:
     """Lead people to the API's pages."""
-    return RedirectResponse("/api/v1/docs")
+    return RedirectResponse(f"{API}/docs")
 
 
 @probes.get("/docs/errors", include_in_schema=False)

@@ -9,6 +9,7 @@ from app.dependencies import Admin, CurrentUser, IdempotencyKey, Pages, Sender, 
 from app.idempotency import Once
 from app.openapi import PATCH_OF
 from app.pagination import Page
+from app.paths import API
 from app.routers.books import MergePatch
 from app.routers.responses import STAFF_READ, STAFF_WRITE, Responses, problems
 from app.schemas.account import UserView
@@ -119,7 +120,7 @@ async def list_addresses(
 async def add_address(body: Address, shop: Shop, user: CurrentUser, key: IdempotencyKey) -> Response:
     """Add an address; up to 100 are kept."""
     once = Once[AddressView](
-        key, lambda one: written(one, status=201, location=f"/api/v1/users/me/addresses/{one.id}", tagged=False)
+        key, lambda one: written(one, status=201, location=f"{API}/users/me/addresses/{one.id}", tagged=False)
     )
     return response_of(await addresses.add_address(shop.writer, user.user_id, body, once=once))
 
