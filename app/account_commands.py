@@ -17,7 +17,7 @@ from app.errors import BookstoreError, InvalidInput
 from app.idempotency import Writer
 from app.security import Role
 from app.services.accounts import NewAdmin, make_admin, open_session_for
-from app.services.sessions import Desk
+from app.services.desk import Desk
 from app.settings import Settings, wrong_setting
 
 T = TypeVar("T")

@@ -59,7 +59,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Writer:
-    """What changes the catalogue: the database, and what makes a commit visible."""
+    """What every change is made with: the database, and what makes a commit visible."""
 
     database: Database
     invalidator: Invalidator

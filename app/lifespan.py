@@ -23,7 +23,7 @@ from app.payments.stripe_gateway import gateway_of
 from app.payments.till import Till
 from app.proxies import Proxies
 from app.search.vocabulary_feed import VocabularyFeed
-from app.services.sessions import Desk
+from app.services.desk import Desk
 from app.services.stock_reads import StockReads
 from app.settings import Settings
 from app.telemetry import logger

@@ -20,7 +20,8 @@ from app.names import folded
 from app.password_rules import check_password
 from app.schemas.account import Email, TokensView
 from app.security import Role
-from app.services.sessions import Desk, Device, open_session
+from app.services.desk import Desk, Device
+from app.services.sessions import open_session
 
 OPERATOR: Final = UserId("operator")
 """Who has a terminal on the machine, in the audit log."""

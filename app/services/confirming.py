@@ -12,7 +12,7 @@ from app.models.outbox_event import OutboxEvent
 from app.models.user import User
 from app.models.user_token import Purpose, UserToken
 from app.rate_limits import Limit, Taken
-from app.services.sessions import Desk, Device
+from app.services.desk import Desk, Device
 from app.user_tokens import hash_of, user_token
 
 GONE = "This link was used, replaced by a newer one, or has expired; ask for another."

@@ -23,7 +23,7 @@ from app.user_tokens import user_token
 
 
 @dataclass(frozen=True)
-class Desk:
+class Mailroom:
     """What letters are written with."""
 
     settings: Settings
@@ -35,14 +35,14 @@ class Desk:
         return pages + path if pages else None
 
 
-Writes = Callable[[Desk, OutboxEvent], Awaitable[Letter | None]]
+Writes = Callable[[Mailroom, OutboxEvent], Awaitable[Letter | None]]
 """Writes the letter for an event; None where nobody is to be written to any more."""
 
 
 def _about_order(
     template: str, subject: str, *, deliver: bool = False, unless: Callable[[Order], bool] = lambda _: False
 ) -> Writes:
-    async def write(desk: Desk, event: OutboxEvent) -> Letter | None:
+    async def write(mailroom: Mailroom, event: OutboxEvent) -> Letter | None:
         order = await Order.of_id(event.subject)
         if order is None or unless(order):
             return None
@@ -50,7 +50,7 @@ def _about_order(
         if to is None:
             return None
         values = _order_values(order, deliver=deliver) | {
-            "link": desk.page(f"/orders/{order.id}"),
+            "link": mailroom.page(f"/orders/{order.id}"),
             "amount": spoken(int(event.data.get("amount", order.refunded)), order.currency),
         }
         return Letter(template=template, to=to, subject=f"{subject} ({order.number})", at=event.at, values=values)
@@ -99,18 +99,18 @@ def _no_longer_payable(order: Order) -> bool:
 
 
 def _with_token(template: str, subject: str, page: str) -> Writes:
-    async def write(desk: Desk, event: OutboxEvent) -> Letter | None:
+    async def write(mailroom: Mailroom, event: OutboxEvent) -> Letter | None:
         user = await User.of_id(event.subject)
         row = await UserToken.find_one({"_id": event.data["token_id"]})
         # Used, replaced by a newer one, or meant for an address that the user has no longer.
         if user is None or user.email is None or row is None or row.email_folded != user.email_folded:
             return None
-        token = user_token(desk.settings, row.id)
+        token = user_token(mailroom.settings, row.id)
         # Without any name: the address may be a stranger's, whom whoever registered would be speaking to.
         values = {
             "token": token,
             "until": _moment(row.expires_at),
-            "link": desk.page(f"{page}?token={token}"),
+            "link": mailroom.page(f"{page}?token={token}"),
         }
         return Letter(template=template, to=user.email, subject=subject, at=event.at, values=values)
 
@@ -121,14 +121,14 @@ def _moment(moment: datetime) -> str:
     return f"{moment:%d %B %Y, %H:%M} UTC"
 
 
-async def _low_stock(desk: Desk, event: OutboxEvent) -> Letter | None:
+async def _low_stock(mailroom: Mailroom, event: OutboxEvent) -> Letter | None:
     book = await Book.find_one({"_id": event.subject})
-    if book is None or not desk.settings.staff_email:
+    if book is None or not mailroom.settings.staff_email:
         return None
     stock = (await Inventory.of_books([book.id])).get(book.id)
     return Letter(
         template="low_stock",
-        to=desk.settings.staff_email,
+        to=mailroom.settings.staff_email,
         subject=f"Running low: {book.title}",
         at=event.at,
         values={
@@ -142,14 +142,14 @@ async def _low_stock(desk: Desk, event: OutboxEvent) -> Letter | None:
     )
 
 
-async def _refund_failed(desk: Desk, event: OutboxEvent) -> Letter | None:
+async def _refund_failed(mailroom: Mailroom, event: OutboxEvent) -> Letter | None:
     order = await Order.of_id(event.subject)
     # What was paid has gone back by now, by other hands or another refund: there is nothing to do.
-    if order is None or order.refunded >= order.captured or not desk.settings.staff_email:
+    if order is None or order.refunded >= order.captured or not mailroom.settings.staff_email:
         return None
     return Letter(
         template="refund_failed",
-        to=desk.settings.staff_email,
+        to=mailroom.settings.staff_email,
         subject=f"A refund didn't arrive ({order.number})",
         at=event.at,
         values={
@@ -178,17 +178,17 @@ _LETTERS: Final[Mapping[str, Writes]] = {
 
 def notifications(settings: Settings) -> Mapping[str, Consumer]:
     """Return who writes for which kind of event."""
-    desk = Desk(settings, Postman(settings))
-    return {kind: _sender(desk, write) for kind, write in _LETTERS.items()}
+    mailroom = Mailroom(settings, Postman(settings))
+    return {kind: _sender(mailroom, write) for kind, write in _LETTERS.items()}
 
 
-def _sender(desk: Desk, write: Writes) -> Consumer:
+def _sender(mailroom: Mailroom, write: Writes) -> Consumer:
     async def send(_: Database, event: OutboxEvent) -> None:
-        letter = await write(desk, event)
+        letter = await write(mailroom, event)
         if letter is None:
             return
         try:
-            await desk.postman.send(letter, identity=event.id)
+            await mailroom.postman.send(letter, identity=event.id)
         except LetterRefused as error:
             raise Undeliverable(str(error)) from error
 

@@ -20,7 +20,7 @@ from app.schemas.account import UserView
 from app.schemas.profile import Profile
 from app.security import Principal, Role
 from app.services.confirming import ask_for_confirmation, count_letter
-from app.services.sessions import Desk, Device
+from app.services.desk import Desk, Device
 from app.services.signing_in import check_own_password, name_taken
 
 _UNKNOWN = "There is no such user."

@@ -15,7 +15,7 @@ from app.names import folded
 from app.password_rules import check_password
 from app.security import Principal
 from app.services.confirming import GONE, count_letter, new_token
-from app.services.sessions import Desk, Device
+from app.services.desk import Desk, Device
 from app.services.signing_in import check_own_password
 from app.user_tokens import hash_of
 

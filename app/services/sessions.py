@@ -1,6 +1,5 @@
 """Opens, continues and ends sessions."""
 
-from dataclasses import dataclass
 from datetime import timedelta
 
 from pymongo.asynchronous.client_session import AsyncClientSession
@@ -8,53 +7,19 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from app import clock
 from app.cache import tags
 from app.errors import InvalidToken, NotFound
-from app.idempotency import Answer, Attempt, Once, Writer
+from app.idempotency import Answer, Attempt, Once
 from app.ids import SESSION, SessionId, new_id
 from app.models.session import Session
 from app.models.user import User
 from app.pagination import COUNTED_UP_TO, Page, PageRequest
-from app.passwords import Passwords
-from app.rate_limits import RateLimits
-from app.refresh_tokens import RefreshToken, RefreshTokens
+from app.refresh_tokens import RefreshToken
 from app.schemas.account import TokensView
 from app.schemas.profile import SessionView
 from app.security import Principal, issue_access_token
-from app.services.admitting import Admission, Admissions
-from app.settings import Settings
+from app.services.admitting import Admission
+from app.services.desk import Desk, Device
 
 _REFUSED = "The refresh token is not valid or has expired; sign in again."
-
-
-@dataclass(frozen=True)
-class Device:
-    """Where a request comes from, for the list of sessions."""
-
-    address: str | None = None
-    user_agent: str | None = None
-
-
-@dataclass(frozen=True)
-class Desk:
-    """What the use cases of accounts work with."""
-
-    settings: Settings
-    writer: Writer
-    passwords: Passwords
-    refresh_tokens: RefreshTokens
-    limits: RateLimits
-    admissions: Admissions
-
-    @classmethod
-    def of(cls, settings: Settings, writer: Writer) -> "Desk":
-        """Return one with everything that the settings ask for."""
-        passwords = Passwords(settings)
-        admissions = Admissions(writer.database, passwords)
-        return cls(settings, writer, passwords, RefreshTokens(settings), RateLimits(settings), admissions)
-
-    async def aclose(self) -> None:
-        """End threads and connections."""
-        self.passwords.close()
-        await self.limits.aclose()
 
 
 class _UsedAgain(InvalidToken):

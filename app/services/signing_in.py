@@ -19,7 +19,8 @@ from app.password_rules import check_password
 from app.rate_limits import Limit, Taken
 from app.schemas.account import Registration, SignIn, TokensView, UserView, WelcomeView
 from app.services.confirming import ask_for_confirmation, count_letter
-from app.services.sessions import Desk, Device, open_session, open_session_beside_others
+from app.services.desk import Desk, Device
+from app.services.sessions import open_session, open_session_beside_others
 
 _REFUSED = "The name or the password is wrong."
 
