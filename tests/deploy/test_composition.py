@@ -170,7 +170,9 @@ def test_whoever_has_no_keys_of_stripes_can_pay_by_test_cards() -> None:
     shop, stand_in = SERVICES["api-1"]["environment"], SERVICES["stripe"]
     # then
     assert shop["BOOKSTORE_STRIPE_API_BASE"] == "http://stripe:8420"
-    assert shop["STRIPE_WEBHOOK_SECRET_FILE"] == stand_in["environment"]["STRIPE_WEBHOOK_SECRET_FILE"]
+    # One secret in two files, as `test_secrets` says: the stand-in sees none of the shop's others.
+    assert shop["STRIPE_WEBHOOK_SECRET_FILE"] == "/secrets/app/stripe_webhook_secret"
+    assert stand_in["environment"]["STRIPE_WEBHOOK_SECRET_FILE"] == "/secrets/stripe_webhook_secret"
     assert "--webhook=http://edge-control:8080/api/v1/webhooks/stripe" in stand_in["command"]
     assert set(stand_in["networks"]) == {"shop"}
 
