@@ -15,7 +15,7 @@ from app.ids import new_id
 from app.paths import API
 from app.problems import problem_response
 from app.settings import Settings
-from app.telemetry import IN_FLIGHT, SHED, latency_of, logger, requests_of, serving
+from app.telemetry import IN_FLIGHT, REQUEST_ID, SHED, latency_of, logger, requests_of
 
 MAX_JSON_BYTES: Final = 64 * 1024
 MAX_JSON_DEPTH: Final = 32
@@ -47,14 +47,18 @@ class Gate:
             await self._app(scope, receive, send)
             return
         visit = _Visit(scope, send)
-        with serving(visit.request_id), acting.request():
+        token = REQUEST_ID.set(visit.request_id)
+        try:
             if self._in_flight >= self._settings.max_concurrent_requests and visit.path not in _UNLIMITED:
                 SHED.inc()
                 await visit.refuse("overloaded", "Too many requests at once; try again shortly.", receive)
                 return
             self._in_flight += 1
             IN_FLIGHT.inc()
-            await self._let_in(visit, receive)
+            with acting.request():
+                await self._let_in(visit, receive)
+        finally:
+            REQUEST_ID.reset(token)
 
     async def _let_in(self, visit: "_Visit", receive: Receive) -> None:
         try:

@@ -2,8 +2,6 @@
 
 import logging
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from typing import Final
@@ -25,21 +23,12 @@ IN_FLIGHT: Final = Gauge("bookstore_requests_in_flight", "Requests being answere
 SHED: Final = Counter("bookstore_requests_shed_total", "Requests refused because too many were in flight")
 
 
-_request_id: Final[ContextVar[str | None]] = ContextVar("request_id", default=None)
-
-
-@contextmanager
-def serving(request_id: str) -> Iterator[None]:
-    """Within it, every line that is logged carries the request's id."""
-    token = _request_id.set(request_id)
-    try:
-        yield
-    finally:
-        _request_id.reset(token)
+REQUEST_ID: Final[ContextVar[str | None]] = ContextVar("request_id", default=None)
+"""The request that is being answered: every line that is logged meanwhile carries its id."""
 
 
 def _with_request_id(record: logging.LogRecord) -> bool:
-    request_id = _request_id.get()
+    request_id = REQUEST_ID.get()
     if request_id is not None:
         record.request_id = request_id
     return True
