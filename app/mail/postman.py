@@ -16,7 +16,7 @@ from app.settings import Settings
 _GREETING_SECONDS: Final = 6.0
 """For connecting, greeting and signing in: a server that hangs is found out here."""
 
-LETTER_SECONDS: Final = 25.0
+_LETTER_SECONDS: Final = 25.0
 """For handing a letter over. Servers look into what they take before they say that they did (RFC 5321 allows ten
 minutes, section 4.5.3.2.6); whoever doesn't wait for them sends it again, and they have it twice."""
 
@@ -64,7 +64,7 @@ class Postman:
         try:
             async with asyncio.timeout(_GREETING_SECONDS):
                 await server.connect()
-            async with asyncio.timeout(LETTER_SECONDS):
+            async with asyncio.timeout(_LETTER_SECONDS):
                 await server.send_message(message)
         except aiosmtplib.SMTPRecipientsRefused as error:
             codes = [refusal.code for refusal in error.recipients]
@@ -91,7 +91,7 @@ class Postman:
             password=self._password,
             use_tls=self._implicit_tls,
             start_tls=None if self._implicit_tls or self._user is None else True,
-            timeout=LETTER_SECONDS,
+            timeout=_LETTER_SECONDS,
         )
 
     def _message(self, letter: Letter, identity: str) -> EmailMessage:
