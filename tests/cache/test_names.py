@@ -111,15 +111,13 @@ async def test_the_order_of_a_repeated_parameter_is_part_of_the_question(
     # given: of a repeated parameter the last counts
     for _ in range(3):
         await a_book(staff)
-    three = await _once_kept(client, f"{API}/books?limit=1&limit=3")
 
     # when
-    one = await client.get(f"{API}/books?limit=3&limit=1")
-    same = await client.get(f"{API}/books?limit=1&limit=%33")
+    three = await _once_kept(client, f"{API}/books?limit=1&limit=3")
+    one = await _once_kept(client, f"{API}/books?limit=3&limit=1")
 
     # then
     assert [len(answer.json()["data"]) for answer in (three, one)] == [3, 1]
-    assert same.headers["cache-status"] == "bookstore; hit"
 
 
 async def test_a_question_mark_in_a_path_begins_no_query(client: httpx.AsyncClient, staff: httpx.AsyncClient) -> None:
