@@ -25,6 +25,7 @@ bench = typer.Typer(
   ./bookstore bench checkout             orders beside a bare loop of the same writes
   ./bookstore bench rush                 1,000 buyers of 10 copies at once
   ./bookstore bench auth                 tokens beside none, sign-ins beside bare argon2
+  ./bookstore bench overload             three times as many searches and orders as it can carry
   ./bookstore bench faults               what clients notice when parts die, against the exact bars
 
 Every system is one of its own, beside `up`; imported books are kept for the next run.""",
@@ -136,6 +137,14 @@ def rush(
     from bench.rush import rush as measure  # noqa: PLC0415  each command loads what it needs
 
     _publish(measure(rounds=rounds, buyers=buyers, command=_command()), json)
+
+
+@bench.command()
+def overload(seconds: Seconds = 10, json: Json = None) -> None:
+    """Three times as many searches and orders as the shop can carry, and how soon all is as before."""
+    from bench.overload import overload as measure  # noqa: PLC0415  each command loads what it needs
+
+    _publish(measure(seconds=seconds, command=_command()), json)
 
 
 @bench.command()
