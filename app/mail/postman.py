@@ -21,6 +21,8 @@ _LETTER_SECONDS: Final = 25.0
 minutes, section 4.5.3.2.6); whoever doesn't wait for them sends it again, and they have it twice."""
 
 _GOODBYE_SECONDS: Final = 1.0
+LONGEST_SECONDS: Final = _GREETING_SECONDS + _LETTER_SECONDS + _GOODBYE_SECONDS
+"""What sending a letter takes at most."""
 
 _TLS_PORT: Final = 465
 _PLAIN_PORT: Final = 25

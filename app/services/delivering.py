@@ -13,6 +13,7 @@ from app import clock
 from app.cache.batching import Together
 from app.database import Database
 from app.errors import DeadlineExceeded, DependencyUnavailable
+from app.mail.postman import LONGEST_SECONDS
 from app.models.outbox_event import LEASE, OutboxEvent
 
 logger: Final = logging.getLogger("bookstore.outbox")
@@ -25,9 +26,6 @@ PATIENCE: Final = LEASE - timedelta(seconds=2)
 
 _RENEWED_SECONDS: Final = 4.0
 """The lease of a consumer that is at it for so long is renewed, again and again."""
-
-_LONGEST_SECONDS: Final = 32.0
-"""A consumer that takes longer is stopped; a mail server may look into a letter for long before it has taken it."""
 
 _ROUND_SECONDS: Final = 15.0
 """After this long a subject with many events lets others have a turn; the relay rings for it again."""
@@ -121,7 +119,7 @@ async def _while_it_is_ours(event: OutboxEvent, *, until: float) -> AsyncIterato
 
 async def _keep(event: OutboxEvent, limit: asyncio.Timeout) -> None:
     loop = asyncio.get_running_loop()
-    latest = loop.time() + _LONGEST_SECONDS
+    latest = loop.time() + LONGEST_SECONDS  # nothing that is done about an event takes longer than a letter
     while True:
         await asyncio.sleep(_RENEWED_SECONDS)
         asked = loop.time()
