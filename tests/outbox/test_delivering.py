@@ -241,7 +241,7 @@ async def test_a_consumer_that_takes_long_keeps_its_lease(shop: Resources, recor
 async def test_a_consumer_is_stopped_in_the_end(
     shop: Resources, record: Recorded, quick: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delivering, "_LONGEST_SECONDS", 1.0)
+    monkeypatch.setattr(delivering, "LONGEST_SECONDS", 1.0)
     [event] = await record(Event(PAID, "ord_1"))
     forever = asyncio.Event()
 
