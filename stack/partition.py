@@ -17,7 +17,8 @@ import psutil
 
 from stack.errors import StackError
 
-_CHAIN: Final = "BOOKSTORE-PARTITION"
+_CHAIN: Final = f"BOOKSTORE-{os.getpid()}"
+"""A chain of each process's own: two may cut something off at once, and one that was killed leaves its chain behind."""
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,7 @@ async def test_no_write_is_lost_and_no_read_is_stale_while_the_primary_is_cut_of
     tell("the primary is cut off", run)
 
     # then: another took over meanwhile, and everything acknowledged by either is there
-    assert {span.node for span in run.roles if span.role == "primary" and span.end > FAULT_AT} > {
-        span.node for span in run.roles if span.role == "primary" and span.begin < FAULT_AT
-    }
+    assert any(span.role == "primary" and span.begin > FAULT_AT for span in run.roles)
     gap = run.history.longest_gap(WRITES, begin=FAULT_AT, end=run.seconds)
     print(f"{gap.seconds:.1f} s without a write")
     assert_promises_kept(run)
