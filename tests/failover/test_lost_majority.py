@@ -8,8 +8,13 @@ import httpx
 import pytest
 
 from stack.faults import Fault
+from stack.load.history import Kind
+from stack.load.ordeals import lose_the_majority
+from stack.load.run import run_under_load
 from stack.running import Stack
 from stack.tokens import access_token
+from tests.failover.conftest import Told
+from tests.failover.promises import assert_promises_kept
 
 API = "/api/v1"
 MEMBERS = ("mongo-1", "mongo-2", "mongo-3")
@@ -127,3 +132,15 @@ async def test_what_was_acknowledged_is_there_after_all_members_were_killed(
 
     # then
     assert await orders_of(buyer) == sorted(placed)
+
+
+async def test_under_load_nothing_is_lost_without_a_majority_and_cached_reads_go_on(
+    system: Stack, rate: float, tell: Told
+) -> None:
+    # when
+    run = await run_under_load(system, lose_the_majority, rate=rate)
+    tell("the majority is lost", run)
+
+    # then
+    assert_promises_kept(run)
+    assert run.history.of({Kind.HOT}, succeeded=False) == []
