@@ -28,15 +28,12 @@ NORMAL_WITHIN_SECONDS: Final = 5.0
 
 _PACED: Final = Path(__file__).with_name("paced.lua")
 _BEST_CLIENTS: Final = 64
-_PAUSE_SECONDS: Final = 5.0
-"""Between two requests of a client, on average; each comes for the first time within twice that."""
-
-_CYCLE_SECONDS: Final = 8.0
-"""How long a client takes at most from one request to the next: its pause, and the answer."""
+_PAUSE_SECONDS: Final = 2.0
+"""Between two requests of a client, on average; at most twice that, since HAProxy hangs up on who connects and is
+silent for 5 s."""
 
 _QUERIES: Final = 200_000
 _PROBES_A_SECOND: Final = 10
-_PROBE_SECONDS: Final = 10
 _TWICE: Final = 2
 _ADDRESS: Final = {
     "name": "Ada",
@@ -55,6 +52,8 @@ class _Work:
     write: Callable[[], Path]
     script: Path
     once: Callable[[Exchange, int], Awaitable[Reply]]
+    wait: float
+    """How many seconds an answer takes at most under the flood, on average: of a slower one less would be asked."""
 
 
 @dataclass(frozen=True)
@@ -98,15 +97,17 @@ class _Outcome:
         return max(odd, default=0.0)
 
 
-def overload(*, seconds: float, command: str, catalogue: Catalogue | None = None) -> Report:
-    """Measure, and return the report."""
+def overload(*, seconds: float, command: str, catalogue: Catalogue | None = None, watched: float = 10) -> Report:
+    """Measure, and return the report; before and after each flood single requests are watched for so many seconds."""
     require_wrk()
     machine = this_machine()
     with open_shop(catalogue or synthetic(10_000), parts=KINDS) as shop:
         till = open_till(shop)
         kinds = (_searches(till), _orders(till))
         with progress_over(2 * len(kinds)) as advance:
-            outcomes = {work.name: _measure(till, work, seconds=seconds, advance=advance) for work in kinds}
+            outcomes = {
+                work.name: _measure(till, work, seconds=seconds, watched=watched, advance=advance) for work in kinds
+            }
     return Report(
         title=f"Overload: {TIMES} times what the shop can carry, {seconds:g} s each",
         command=command,
@@ -118,14 +119,15 @@ def overload(*, seconds: float, command: str, catalogue: Catalogue | None = None
     )
 
 
-def _measure(till: Till, work: _Work, *, seconds: float, advance: Callable[[str], None]) -> _Outcome:
+def _measure(till: Till, work: _Work, *, seconds: float, watched: float, advance: Callable[[str], None]) -> _Outcome:
     advance(f"{work.name}: as many as it can")
-    before = asyncio.run(_probe(till, work, first=0))
+    before = asyncio.run(_probe(till, work, first=0, seconds=watched))
     best = _paced(till, work, clients=_BEST_CLIENTS, pause=0.0, lead=LEAD_SECONDS, seconds=seconds)
     advance(f"{work.name}: {TIMES} times as many")
-    clients = math.ceil(TIMES * _served(best) * _CYCLE_SECONDS)
-    flood = _paced(till, work, clients=clients, pause=_PAUSE_SECONDS, lead=2 * _PAUSE_SECONDS, seconds=seconds)
-    return _Outcome(best, flood, before, asyncio.run(_probe(till, work, first=len(before))))
+    clients = math.ceil(TIMES * _served(best) * (_PAUSE_SECONDS + work.wait))
+    flood = _paced(till, work, clients=clients, pause=_PAUSE_SECONDS, lead=4 * _PAUSE_SECONDS, seconds=seconds)
+    after = asyncio.run(_probe(till, work, first=len(before), seconds=watched))
+    return _Outcome(best, flood, before, after)
 
 
 def _paced(till: Till, work: _Work, *, clients: int, pause: float, lead: float, seconds: float) -> Sample:
@@ -141,7 +143,7 @@ def _paced(till: Till, work: _Work, *, clients: int, pause: float, lead: float, 
     )
 
 
-async def _probe(till: Till, work: _Work, *, first: int) -> list[_Probe]:
+async def _probe(till: Till, work: _Work, *, first: int, seconds: float) -> list[_Probe]:
     begin = time.monotonic()
 
     async def ask(number: int) -> _Probe:
@@ -155,7 +157,7 @@ async def _probe(till: Till, work: _Work, *, first: int) -> list[_Probe]:
 
     headers = {"Authorization": f"Bearer {till.token}"}
     async with Exchange("127.0.0.1", till.shop.profile.ports.haproxy, headers=headers) as exchange:
-        return await asyncio.gather(*(ask(number) for number in range(_PROBES_A_SECOND * _PROBE_SECONDS)))
+        return await asyncio.gather(*(ask(number) for number in range(round(_PROBES_A_SECOND * seconds))))
 
 
 def _searches(till: Till) -> _Work:
@@ -171,7 +173,7 @@ def _searches(till: Till) -> _Work:
     async def once(exchange: Exchange, _: int) -> Reply:
         return await exchange.send("GET", target())
 
-    return _Work("searches", write, REQUESTS, once)
+    return _Work("searches", write, REQUESTS, once, wait=2.8)
 
 
 def _orders(till: Till) -> _Work:
@@ -181,7 +183,7 @@ def _orders(till: Till) -> _Work:
         headers = {"Idempotency-Key": uuid.uuid4().hex, "Content-Type": "application/json"}
         return await exchange.send("POST", f"{API}/orders", headers=headers, body=orjson.dumps(order))
 
-    return _Work("orders", lambda: till.write_orders(till.books), ORDERS, once)
+    return _Work("orders", lambda: till.write_orders(till.books), ORDERS, once, wait=4.0)
 
 
 def _served(sample: Sample) -> float:

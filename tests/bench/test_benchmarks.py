@@ -13,6 +13,7 @@ from bench.cold_path import cold_path
 from bench.drivers import drivers
 from bench.footprint import footprint
 from bench.hot_path import hot_path
+from bench.overload import overload
 from bench.report import Bar, Report
 from bench.rush import rush
 from bench.searching import scale, search
@@ -140,7 +141,7 @@ def test_drivers_are_measured_in_environments_of_their_own() -> None:
     assert all(isinstance(cell, float) and cell > 0 for row in report.rows for cell in row[1:])
 
 
-@pytest.mark.parametrize("name", ["hot-path", "cold-path", "search", "scale", "footprint", "drivers"])
+@pytest.mark.parametrize("name", ["hot-path", "cold-path", "search", "scale", "footprint", "drivers", "overload"])
 def test_every_benchmark_explains_itself(name: str) -> None:
     # when
     said = CliRunner().invoke(cli, ["bench", name, "--help"])
@@ -178,6 +179,25 @@ def test_a_rush_sells_each_copy_once() -> None:
     assert bars["sold too many or too few"].reached
     assert bars["heard anything but yes or insufficient_stock"].reached
     assert bars["slowest loser, median of rounds"].at_most == 2
+
+
+def test_overload_is_measured_beside_the_best() -> None:
+    report = overload(seconds=1, watched=1, command=COMMAND, catalogue=SMALL)
+
+    assert _names(report) == [
+        f"{kind}, {how}" for kind in ("searches", "orders") for how in ("as many as it can", "3 times as many")
+    ]
+    assert all(row[2] > 0 for row in report.rows)  # type: ignore[operator]
+    assert {name: (bar.at_least, bar.at_most) for name, bar in _bars(report).items()} == {
+        f"{kind}: {name}": bar
+        for kind in ("searches", "orders")
+        for name, bar in {
+            "asked, beside the best": (3, None),
+            "done, beside the best": (0.9, None),
+            "neither answered nor refused with Retry-After": (None, 0),
+            "normal again after": (None, 5),
+        }.items()
+    }
 
 
 def test_knowing_who_asks_is_measured_beside_not_knowing() -> None:
