@@ -27,6 +27,7 @@ from pymongo.write_concern import WriteConcern
 from app import clock
 from app.errors import BookstoreError, DeadlineExceeded, DependencyUnavailable, NoPrimary
 from app.models import DOCUMENTS
+from app.places import Places
 from app.settings import Settings
 from app.turns import Turns
 
@@ -37,7 +38,7 @@ _ABORT_SECONDS: Final = 0.5
 _INDEXING_SECONDS: Final = 3_600
 
 _ELECTION_SECONDS: Final = 4.0
-"""For so long a read is tried again after it failed: an election takes 2 to 3 s."""
+"""For so long a transaction waits for its place, and is a read tried again: an election takes 2 to 3 s."""
 
 _PAUSE_SECONDS: Final = 0.1
 
@@ -77,6 +78,7 @@ class Database:
         )
         self._settled: tuple[Any, ...] | None = None
         self._turns = Turns()
+        self._places = Places(settings.max_concurrent_transactions, patience=_ELECTION_SECONDS)
         self.under_way = 0
         """How many transactions of this process are under way."""
         self.database: AsyncDatabase[Document_] = self.client[settings.mongo_database]
@@ -109,7 +111,7 @@ class Database:
         which may refuse by raising, whether it is still worth while.
 
         Raises:
-            Overloaded: it wasn't this one's turn in time; nothing happened.
+            Overloaded: it wasn't this one's turn, or no place was free, in time; nothing happened.
             NoPrimary, DeadlineExceeded, DependencyUnavailable: the outcome is unknown.
             DuplicateKeyError: a unique index refused; nothing happened.
         """
@@ -118,7 +120,8 @@ class Database:
         async with self._turns.of(in_turn, seconds=seconds) as waited:
             if waited and admit is not None:
                 await admit()
-            return await self._run_in_transaction(callback, seconds=max(until - clock.monotonic(), 0.001))
+            async with self._places.one():
+                return await self._run_in_transaction(callback, seconds=max(until - clock.monotonic(), 0.001))
 
     def is_busy(self, name: str) -> bool:
         """Tell whether somebody of this process is in a transaction `in_turn` of this name."""

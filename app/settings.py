@@ -156,6 +156,9 @@ class Settings(BaseSettings):
     request_deadline_seconds: float = Field(10.0, gt=0, description="After this long a request is answered 504")
     transaction_deadline_seconds: float = Field(8.0, gt=0, description="After this long a transaction is given up")
     max_concurrent_requests: int = Field(256, ge=1, description="More than these at once are shed with 503")
+    max_concurrent_transactions: int = Field(
+        16, ge=1, description="More than these of one process wait, for 4 s; then they are shed with 503"
+    )
 
     shipping_flat: int = Field(499, ge=0, le=99_999, description="What sending an order costs, in minor units")
     unpaid_order_seconds: int = Field(

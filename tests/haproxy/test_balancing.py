@@ -145,3 +145,24 @@ async def test_work_that_finds_no_place_in_time_is_shed(start_edge: StartEdge, o
     shed = [answer for answer in answers if answer.status_code == 503]
     assert (len(shed), len(origin.seen)) == (16, 64)
     assert {(answer.headers["retry-after"], answer.json()["code"]) for answer in shed} == {("1", "overloaded")}
+
+
+async def test_who_hangs_up_while_waiting_for_a_place_is_not_served(start_edge: StartEdge, origin: Origin) -> None:
+    # given
+    async def slow(seen: Seen) -> Answer:
+        return Answer(after=1)
+
+    origin.script = slow  # type: ignore[method-assign]
+    edge = await start_edge(origin, HAPROXY_API_2=NOBODY, HAPROXY_API_3=NOBODY, HAPROXY_PLACES="1")
+    at_work = asyncio.create_task(edge.client.get("/api/v1/cart"))
+    while not origin.seen:
+        await asyncio.sleep(0.01)
+
+    # when
+    with pytest.raises(httpx.ReadTimeout):
+        await edge.client.post("/api/v1/orders", timeout=0.3)
+    patient = await edge.client.get("/api/v1/users/me")
+
+    # then
+    assert ((await at_work).status_code, patient.status_code) == (200, 200)
+    assert "/api/v1/orders" not in {seen.target for seen in origin.seen}
