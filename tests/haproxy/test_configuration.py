@@ -47,7 +47,7 @@ def test_every_variable_that_the_configuration_reads_has_a_default() -> None:
     text = CONFIGURATION.read_text(encoding="utf-8")
     # when
     read = {part.split("}")[0].removesuffix("[*]") for part in text.split("${")[1:]}
-    given = {line.split()[1] for line in text.splitlines() if line.strip().startswith("presetenv ")}
+    given = {line.split()[1] for line in text.splitlines() if line.strip().startswith(("presetenv ", "setenv "))}
     # then
     assert given >= read - {"HAPROXY_TLS_CERT"}
     assert Path(CONFIGURATION.parent, "errors", "503.json").exists()
