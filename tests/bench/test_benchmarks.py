@@ -185,7 +185,9 @@ def test_overload_is_measured_beside_the_best() -> None:
     report = overload(seconds=1, watched=1, command=COMMAND, catalogue=SMALL)
 
     assert _names(report) == [
-        f"{kind}, {how}" for kind in ("searches", "orders") for how in ("as many as it can", "3 times as many")
+        f"{kind}, {how}"
+        for kind in ("searches", "orders")
+        for how in ("as many as it can", "3 times as many", "as many as it can, again")
     ]
     assert all(row[2] > 0 for row in report.rows)  # type: ignore[operator]
     assert {name: (bar.at_least, bar.at_most) for name, bar in _bars(report).items()} == {
