@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
@@ -78,7 +78,7 @@ class Database:
         )
         self._settled: tuple[Any, ...] | None = None
         self._turns = Turns()
-        self._places = Places(settings.max_concurrent_transactions, patience=_ELECTION_SECONDS)
+        self._places = Places(settings.max_concurrent_transactions)
         self.under_way = 0
         """How many transactions of this process are under way."""
         self.database: AsyncDatabase[Document_] = self.client[settings.mongo_database]
@@ -102,6 +102,7 @@ class Database:
         deadline: float | None = None,
         in_turn: Iterable[str] = (),
         admit: Callable[[], Awaitable[None]] | None = None,
+        refusable: bool = False,
     ) -> T:
         """Run the callback in a transaction, commit it on a majority, and return what the callback returned.
 
@@ -109,6 +110,9 @@ class Database:
         unknown to the caller, who repeats the request with the same key. `in_turn` names what many may want to write
         at once: those of this process with a name in common go one after another. Who had to wait is asked by `admit`,
         which may refuse by raising, whether it is still worth while.
+
+        What is `refusable` waits for one of the process's places, too. Only what begins a request is: what goes on with
+        one, where a card was charged already, say, must be finished.
 
         Raises:
             Overloaded: it wasn't this one's turn, or no place was free, in time; nothing happened.
@@ -120,7 +124,8 @@ class Database:
         async with self._turns.of(in_turn, seconds=seconds) as waited:
             if waited and admit is not None:
                 await admit()
-            async with self._places.one():
+            patience = min(_ELECTION_SECONDS, until - clock.monotonic())
+            async with self._places.one(patience=patience) if refusable else nullcontext():
                 return await self._run_in_transaction(callback, seconds=max(until - clock.monotonic(), 0.001))
 
     def is_busy(self, name: str) -> bool:

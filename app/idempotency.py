@@ -151,12 +151,12 @@ class Once(Generic[T]):
 
         turns = [*in_turn, *([f"key {self.claim.id}"] if self.claim else [])]
         try:
-            answer = await writer.database.run_in_transaction(transaction, in_turn=turns, admit=admit)
+            answer = await writer.database.run_in_transaction(transaction, in_turn=turns, admit=admit, refusable=True)
         except (DuplicateKeyError, BookstoreError) as error:
             if isinstance(error, BookstoreError) and not (refused and self.claim):
                 raise
             # In a transaction of its own: it sees whatever the refusing one saw.
-            answer = await writer.database.run_in_transaction(transaction, in_turn=turns, admit=admit)
+            answer = await writer.database.run_in_transaction(transaction, in_turn=turns, admit=admit, refusable=True)
         await writer.invalidator.touch(answer.touches, commit=attempt.commit if attempt else None)
         return answer
 

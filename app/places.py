@@ -14,20 +14,19 @@ from app.errors import Overloaded
 class Places:
     """So many places, and a fair line before them."""
 
-    def __init__(self, count: int, *, patience: float) -> None:
-        """Start with all of them free; nobody stands in line for longer than `patience` seconds."""
+    def __init__(self, count: int) -> None:
+        """Start with all of them free."""
         self._free = asyncio.Semaphore(count)
-        self._patience = patience
 
     @asynccontextmanager
-    async def one(self) -> AsyncIterator[None]:
-        """Hold a place, as soon as one is free.
+    async def one(self, *, patience: float) -> AsyncIterator[None]:
+        """Hold a place, as soon as one is free; stand in line for so many seconds at most.
 
         Raises:
             Overloaded: none was in time; nothing was begun.
         """
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(patience):
                 await self._free.acquire()
         except TimeoutError as error:
             raise Overloaded("Too many requests at once; try again shortly.") from error

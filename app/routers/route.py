@@ -13,6 +13,7 @@ class Route(APIRoute):
     """A route that refuses fields in the body of a request that takes none, which FastAPI would ignore.
 
     Whoever sends an amount means something by it; an empty object, which some clients always send, means nothing.
+    It is refused before anybody looks who asks.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:

@@ -166,3 +166,28 @@ async def test_who_hangs_up_while_waiting_for_a_place_is_not_served(start_edge: 
     # then
     assert ((await at_work).status_code, patient.status_code) == (200, 200)
     assert "/api/v1/orders" not in {seen.target for seen in origin.seen}
+
+
+async def test_a_book_overtakes_the_orders_and_searches_that_wait_for_a_place(
+    start_edge: StartEdge, origin: Origin
+) -> None:
+    # given
+    async def slow(seen: Seen) -> Answer:
+        return Answer(after=0.5)
+
+    origin.script = slow  # type: ignore[method-assign]
+    edge = await start_edge(origin, HAPROXY_API_2=NOBODY, HAPROXY_API_3=NOBODY, HAPROXY_PLACES="1")
+    book = "/api/v1/books/bk_01J00000000000000000000000"
+    asked = ["/api/v1/cart", "/api/v1/orders", "/api/v1/books/search?q=night", book]
+
+    # when each came after the one before
+    waiting = [asyncio.create_task(edge.client.get(asked[0]))]
+    while not origin.seen:
+        await asyncio.sleep(0.01)
+    for path in asked[1:]:
+        waiting.append(asyncio.create_task(edge.client.get(path)))
+        await asyncio.sleep(0.1)
+    await asyncio.gather(*waiting)
+
+    # then
+    assert [seen.target for seen in origin.seen] == [asked[0], book, *asked[1:3]]
