@@ -1,11 +1,18 @@
 import asyncio
 
+import httpx
 import pymongo
 import pytest
 from pymongo.asynchronous.client_session import AsyncClientSession
 
+from app import database
 from app.errors import DeadlineExceeded
+from app.idempotency import Attempt
 from app.lifespan import Resources
+from app.places import Places
+from tests.api.test_problems import assert_problem
+from tests.factories.books import API
+from tests.factories.buying import a_stocked_book, key, order
 
 
 async def test_a_transaction_out_of_time_leaves_nothing_locked(shop: Resources) -> None:
@@ -28,3 +35,28 @@ async def test_a_transaction_out_of_time_leaves_nothing_locked(shop: Resources) 
         "name": "before",
         "description": "after",
     }
+
+
+async def test_what_finds_no_place_is_refused_and_not_begun_but_what_was_begun_goes_on(
+    shop: Resources, staff: httpx.AsyncClient, customer: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given
+    book, again = await a_stocked_book(staff), key()
+    with monkeypatch.context() as busy:
+        busy.setattr(shop.database, "_places", Places(0))
+        busy.setattr(database, "_ELECTION_SECONDS", 0.05)
+
+        # when
+        refused = await order(customer, (book, 1), headers=again)
+        went_on = await shop.till.commit(_nothing)
+
+    # then
+    assert_problem(refused, 503, "overloaded")
+    assert refused.headers["Retry-After"] == "1"
+    assert went_on == "done"
+    assert (await customer.get(f"{API}/orders")).json()["data"] == []
+    assert (await order(customer, (book, 1), headers=again)).status_code == 201
+
+
+async def _nothing(_: Attempt) -> str:
+    return "done"
