@@ -9,11 +9,10 @@ from app.dependencies import Admin, IdempotencyKey, Pages, Shop, Staff
 from app.idempotency import Once
 from app.pagination import Page
 from app.routers.responses import STAFF_READ, STAFF_WRITE, problems
-from app.routers.route import Route
 from app.schemas.admin import AdminBookQuery, AdminBookView, AdminUserQuery, AdminUserView, Standing
 from app.services import staffing, supervising
 
-router = APIRouter(route_class=Route, prefix="/admin", tags=["admin"])
+router = APIRouter(prefix="/admin", tags=["admin"])
 
 
 @router.get("/books", response_model=Page[AdminBookView], responses=STAFF_READ | problems(400))

@@ -8,11 +8,10 @@ from app.answers import private
 from app.dependencies import Admin, Pages, Shop
 from app.pagination import Page
 from app.routers.responses import STAFF_READ, problems
-from app.routers.route import Route
 from app.schemas.audit import AuditEntryView, AuditQuery
 from app.services import overseeing
 
-router = APIRouter(route_class=Route, prefix="/admin", tags=["admin"])
+router = APIRouter(prefix="/admin", tags=["admin"])
 
 
 @router.get("/audit-log", response_model=Page[AuditEntryView], responses=STAFF_READ | problems(400))

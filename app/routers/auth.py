@@ -11,12 +11,11 @@ from app.errors import AuthenticationRequired
 from app.idempotency import Once
 from app.names import folded
 from app.routers.responses import problems
-from app.routers.route import Route
 from app.schemas.account import PasswordGrant, Refresh, Registration, SignIn, SignOut, TokensView, WelcomeView
 from app.schemas.profile import Confirmation, ForgottenPassword, PasswordReset
 from app.services import confirming, recovering, sessions, signing_in
 
-router = APIRouter(route_class=Route, prefix="/auth", tags=["accounts"])
+router = APIRouter(prefix="/auth", tags=["accounts"])
 
 M = TypeVar("M", bound=BaseModel)
 

@@ -11,12 +11,11 @@ from app.idempotency import Once
 from app.pagination import Page
 from app.paths import API
 from app.routers.responses import GUARDED, LISTED, READ, STAFF_WRITE, Responses, links, problems
-from app.routers.route import Route
 from app.schemas.book import BatchGet, BatchView, BookInput, BookView, Cover
 from app.schemas.book_query import BookListQuery, ListQuery, RelatedQuery
 from app.services import browsing, cataloguing
 
-router = APIRouter(route_class=Route, tags=["books"])
+router = APIRouter(tags=["books"])
 
 _AFTER_CREATION = (
     "get_book", "replace_book", "patch_book", "archive_book", "list_related_books", "remove_cover",

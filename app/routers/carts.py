@@ -6,11 +6,10 @@ from app.answers import nothing, response_of, tagged, written
 from app.dependencies import AnyonesKey, CartKey, CurrentUser, IdempotencyKey, IfMatch, Sender, Shop, Shopper
 from app.idempotency import Once
 from app.routers.responses import CART_READ, CART_WRITE, problems
-from app.routers.route import Route
 from app.schemas.cart import CartItem, CartQuantity, CartToMerge, CartView, GuestCart
 from app.services import carts
 
-router = APIRouter(route_class=Route, tags=["cart"])
+router = APIRouter(tags=["cart"])
 
 
 @router.post("/carts", status_code=201, response_model=GuestCart, responses=problems(413, 415))

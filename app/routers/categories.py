@@ -12,13 +12,12 @@ from app.pagination import Page
 from app.paths import API
 from app.routers.books import MergePatch
 from app.routers.responses import GUARDED, LISTED, READ, STAFF_WRITE, Responses, links, problems
-from app.routers.route import Route
 from app.schemas.book import BookView
 from app.schemas.book_query import BookListQuery
 from app.schemas.category import CategoryInput, CategoryView
 from app.services import browsing, shelving
 
-router = APIRouter(route_class=Route, prefix="/categories", tags=["categories"])
+router = APIRouter(prefix="/categories", tags=["categories"])
 
 _AFTER_CREATION = (
     "get_category", "replace_category", "patch_category", "delete_category", "list_books_of_category",

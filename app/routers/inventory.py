@@ -9,12 +9,11 @@ from app.dependencies import IdempotencyKey, Pages, Shop, Staff
 from app.idempotency import Once
 from app.pagination import Page
 from app.routers.responses import STAFF_READ, STAFF_WRITE, problems
-from app.routers.route import Route
 from app.schemas.book_query import ListQuery
 from app.schemas.inventory import InventoryChange, InventoryView, MovementView
 from app.services import stocktaking
 
-router = APIRouter(route_class=Route, prefix="/inventory", tags=["inventory"])
+router = APIRouter(prefix="/inventory", tags=["inventory"])
 
 
 @router.get("/low-stock", response_model=Page[InventoryView], responses=STAFF_READ | problems(400))

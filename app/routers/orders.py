@@ -12,7 +12,6 @@ from app.models.order import Order
 from app.pagination import Page
 from app.paths import API
 from app.routers.responses import ORDER_READ, ORDER_WRITE, STAFF_READ, problems
-from app.routers.route import Route
 from app.schemas.book_query import ListQuery
 from app.schemas.order import (
     AdminOrderQuery,
@@ -25,7 +24,7 @@ from app.schemas.order import (
 )
 from app.services import checkout, orders
 
-router = APIRouter(route_class=Route, tags=["orders"])
+router = APIRouter(tags=["orders"])
 
 
 def _moved(order: Order) -> Answer:

@@ -13,7 +13,6 @@ from app.models.refund import Refund
 from app.pagination import Page
 from app.paths import API
 from app.routers.responses import STAFF_READ, STAFF_WRITE, Responses, links, problems
-from app.routers.route import Route
 from app.schemas.book_query import ListQuery
 from app.schemas.payment import (
     AdminPaymentQuery,
@@ -26,7 +25,7 @@ from app.schemas.payment import (
 )
 from app.services import cashier
 
-router = APIRouter(route_class=Route, tags=["payments"])
+router = APIRouter(tags=["payments"])
 
 _MADE: Final[Responses] = {201: {"links": links("payment_id", "get_payment", "verify_payment", "list_refunds")}}
 

@@ -8,12 +8,11 @@ from app.cache import tags
 from app.dependencies import Catalogue, Pages, Shop
 from app.pagination import Page
 from app.routers.responses import LISTED, READ
-from app.routers.route import Route
 from app.schemas.search import SearchQuery, Suggestion, SuggestQuery
 from app.services import searching
 from app.services.searching import SearchPage
 
-router = APIRouter(route_class=Route, tags=["search"])
+router = APIRouter(tags=["search"])
 
 
 @router.get("/books/search", response_model=SearchPage, responses=LISTED)

@@ -14,11 +14,10 @@ from app.paths import API
 from app.problem_codes import CODES
 from app.problems import problem_response
 from app.routers.responses import problems
-from app.routers.route import Route
 from app.services import health
 
-probes = APIRouter(route_class=Route, tags=["system"])
-router = APIRouter(route_class=Route, tags=["system"])
+probes = APIRouter(tags=["system"])
+router = APIRouter(tags=["system"])
 
 
 @probes.get("/healthz")

@@ -12,7 +12,6 @@ from app.pagination import Page
 from app.paths import API
 from app.routers.books import MergePatch
 from app.routers.responses import STAFF_READ, STAFF_WRITE, Responses, problems
-from app.routers.route import Route
 from app.schemas.account import UserView
 from app.schemas.address import Address
 from app.schemas.admin import AdminUserQuery, AdminUserView
@@ -20,7 +19,7 @@ from app.schemas.book_query import ListQuery
 from app.schemas.profile import AddressView, PasswordChange, Profile, SessionView
 from app.services import addresses, profiles, recovering, sessions, staffing
 
-router = APIRouter(route_class=Route, prefix="/users", tags=["accounts"])
+router = APIRouter(prefix="/users", tags=["accounts"])
 
 _READ = problems(401, 403)
 _WRITE = problems(401, 403, 413, 415)
