@@ -1,13 +1,15 @@
 """Which replica gets a request, when it is tried again, and how a replica leaves without anyone noticing."""
 
 import asyncio
+import csv
 from collections.abc import Mapping
+from functools import partial
 
 import httpx
 import pytest
 
 from tests.haproxy.conftest import StartEdge
-from tests.haproxy.edge import NOBODY
+from tests.haproxy.edge import NOBODY, Edge, until
 from tests.haproxy.origin import Answer, Origin, Seen
 
 
@@ -133,7 +135,7 @@ async def test_requests_on_a_hung_replica_move_on_when_it_is_noticed(
 async def test_work_that_finds_no_place_in_time_is_shed(start_edge: StartEdge, origin: Origin) -> None:
     # given a replica whose 64 places are taken for longer than anyone waits
     async def slow(seen: Seen) -> Answer:
-        return Answer(after=3)
+        return Answer(after=5)
 
     origin.script = slow  # type: ignore[method-assign]
     edge = await start_edge(origin, HAPROXY_API_2=NOBODY, HAPROXY_API_3=NOBODY, HAPROXY_PLACES="64")
@@ -149,18 +151,14 @@ async def test_work_that_finds_no_place_in_time_is_shed(start_edge: StartEdge, o
 
 async def test_who_hangs_up_while_waiting_for_a_place_is_not_served(start_edge: StartEdge, origin: Origin) -> None:
     # given
-    async def slow(seen: Seen) -> Answer:
-        return Answer(after=1)
-
-    origin.script = slow  # type: ignore[method-assign]
-    edge = await start_edge(origin, HAPROXY_API_2=NOBODY, HAPROXY_API_3=NOBODY, HAPROXY_PLACES="1")
-    at_work = asyncio.create_task(edge.client.get("/api/v1/cart"))
-    while not origin.seen:
-        await asyncio.sleep(0.01)
+    edge, done, at_work = await _busy(start_edge, origin)
+    leaving = asyncio.create_task(edge.client.post("/api/v1/orders"))
+    await until(lambda: _line(edge, 1))
 
     # when
-    with pytest.raises(httpx.ReadTimeout):
-        await edge.client.post("/api/v1/orders", timeout=0.3)
+    leaving.cancel()
+    await until(lambda: _line(edge, 0))
+    done.set()
     patient = await edge.client.get("/api/v1/users/me")
 
     # then
@@ -172,22 +170,40 @@ async def test_a_book_overtakes_the_orders_and_searches_that_wait_for_a_place(
     start_edge: StartEdge, origin: Origin
 ) -> None:
     # given
-    async def slow(seen: Seen) -> Answer:
-        return Answer(after=0.5)
-
-    origin.script = slow  # type: ignore[method-assign]
-    edge = await start_edge(origin, HAPROXY_API_2=NOBODY, HAPROXY_API_3=NOBODY, HAPROXY_PLACES="1")
+    edge, done, at_work = await _busy(start_edge, origin)
     book = "/api/v1/books/bk_01J00000000000000000000000"
-    asked = ["/api/v1/cart", "/api/v1/orders", "/api/v1/books/search?q=night", book]
 
-    # when each came after the one before
-    waiting = [asyncio.create_task(edge.client.get(asked[0]))]
-    while not origin.seen:
-        await asyncio.sleep(0.01)
-    for path in asked[1:]:
+    # when each comes after the one before
+    waiting = []
+    for length, path in enumerate(["/api/v1/orders", "/api/v1/books/search?q=night", book], start=1):
         waiting.append(asyncio.create_task(edge.client.get(path)))
-        await asyncio.sleep(0.1)
-    await asyncio.gather(*waiting)
+        await until(partial(_line, edge, length))
+    done.set()
+    await asyncio.gather(at_work, *waiting)
 
     # then
-    assert [seen.target for seen in origin.seen] == [asked[0], book, *asked[1:3]]
+    assert origin.seen[1].target == book
+
+
+async def _busy(start_edge: StartEdge, origin: Origin) -> tuple[Edge, asyncio.Event, asyncio.Task[httpx.Response]]:
+    """An edge with one place, which is taken until the event."""
+    done = asyncio.Event()
+
+    async def when_done(seen: Seen) -> Answer:
+        await done.wait()
+        return Answer()
+
+    origin.script = when_done  # type: ignore[method-assign]
+    edge = await start_edge(origin, HAPROXY_API_2=NOBODY, HAPROXY_API_3=NOBODY, HAPROXY_PLACES="1")
+    at_work = asyncio.create_task(edge.client.get("/api/v1/cart"))
+
+    async def has_come() -> bool:
+        return bool(origin.seen)
+
+    await until(has_come)
+    return edge, done, at_work
+
+
+async def _line(edge: Edge, length: int) -> bool:
+    rows = csv.DictReader((await edge.runtime("show stat")).splitlines())
+    return any((row["# pxname"], row["svname"], row["qcur"]) == ("api", "BACKEND", str(length)) for row in rows)
