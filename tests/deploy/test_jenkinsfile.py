@@ -1,5 +1,6 @@
 """The Jenkinsfile is a sound declarative pipeline: it checks before it builds, and a person lets it out."""
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -58,13 +59,20 @@ def test_nobody_has_to_decide_in_a_hurry_and_nothing_runs_for_ever(pipeline: Blo
     assert limits["Deploy"] == ["timeout(time: 1, unit: 'DAYS')", "timeout(time: 30, unit: 'MINUTES')"]
 
 
+def test_what_tests_are_skipped_without_is_installed_before_them(pipeline: Block) -> None:
+    # given
+    [test] = [stage for stage in pipeline.every("stage") if stage.argument == "Test"]
+    # then
+    assert [block.argument for block in test.every("sh")] == [".ci/prepare", "./bookstore test"]
+
+
 def test_scripts_that_it_runs_exist(pipeline: Block) -> None:
     # given
     commands = " ".join(block.argument for block in pipeline.every("sh"))
     # then
-    for name in ("bookstore", "tests/deploy/compose_proof.sh", "docker/deploy.sh"):
+    for name in ("bookstore", ".ci/prepare", "tests/deploy/compose_proof.sh", "docker/deploy.sh"):
         assert name in commands
-        assert (Path(__file__).parents[2] / name).exists()
+        assert os.access(Path(__file__).parents[2] / name, os.X_OK)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +81,11 @@ def test_scripts_that_it_runs_exist(pipeline: Block) -> None:
         ("agent any", "", "pipeline has no agent"),
         ("stages {", "stages {{", "not Groovy from line"),
         ("stage('Test')", "stage()", "a stage has no name"),
-        ("steps {\n        sh './bookstore test'\n      }", "", "stage Test: needs exactly one of"),
+        (
+            "steps {\n        sh '.ci/prepare'\n        sh './bookstore test'\n      }",
+            "",
+            "stage Test: needs exactly one of",
+        ),
         ("      input {", "      inputs {", "stage Deploy: inputs may not stand here"),
         ("    always {", "    allways {", "post: allways may not stand here"),
     ],
