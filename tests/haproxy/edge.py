@@ -20,6 +20,9 @@ REPOSITORY: Final = Path(__file__).parents[2]
 CONFIGURATION: Final = REPOSITORY / "haproxy" / "haproxy.cfg"
 NOBODY: Final = "127.0.0.1:1"
 
+_GENEROUS_SECONDS: Final = 60.0
+"""For what takes a moment where the machine isn't busy."""
+
 
 def haproxy_binary() -> str:
     """Return where HAProxy is; Debian puts it where only root's path looks."""
@@ -52,8 +55,8 @@ class Raw:
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    """Wait until it holds; ten seconds at most."""
-    async with asyncio.timeout(10):
+    """Wait until it holds; a minute at most."""
+    async with asyncio.timeout(_GENEROUS_SECONDS):
         while not await condition():  # another process: there's no event to wait for
             await asyncio.sleep(0.02)
 
@@ -63,7 +66,7 @@ async def say(command: str, *, socket_path: Path) -> str:
 
     While a reload hands over, and while the master starts, it may refuse for a moment: then it is said again.
     """
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(_GENEROUS_SECONDS):
         while True:
             try:
                 reader, writer = await asyncio.open_unix_connection(socket_path)

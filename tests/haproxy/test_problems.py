@@ -113,9 +113,10 @@ async def test_a_replica_that_never_answers_is_504(start_edge: StartEdge, origin
 async def test_a_huge_body_is_413_before_it_is_read(edge: Edge, origin: Origin) -> None:
     # when
     head = (
-        b"POST /api/v1/books HTTP/1.1\r\nHost: shop\r\nX-Request-ID: the-request-1\r\nContent-Length: 8388609\r\n\r\n"
+        b"POST /api/v1/books HTTP/1.1\r\nHost: shop\r\nX-Request-ID: the-request-1\r\nConnection: close\r\n"
+        b"Content-Length: 8388609\r\n\r\n"
     )
-    said = await edge.raw(head, wait=1)
+    said = await edge.raw(head)
     # then
     top, _, body = said.data.partition(b"\r\n\r\n")
     assert top.startswith(b"HTTP/1.1 413 ")

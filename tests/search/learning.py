@@ -6,7 +6,7 @@ from app.search.vocabulary_feed import VocabularyFeed
 
 
 async def learned(feed: VocabularyFeed, word: str) -> None:
-    """Wait until the process knows the word: a second at most, and the time of a query."""
-    async with asyncio.timeout(5):
+    """Wait until the process knows the word: a second, and the time of a query; more on a busy machine."""
+    async with asyncio.timeout(60):
         while word not in await feed.current():  # what is waited for is in the database
             await asyncio.sleep(0.05)

@@ -58,7 +58,7 @@ def test_what_dies_by_itself_is_started_again(profile: Profile) -> None:
         # then
         eventually(lambda: process(stack, "redis-cache")["pid"] not in {before, None}, what="a new process")
         eventually(lambda: process(stack, "redis-cache")["state"] == "running", what="its readiness")
-        assert answers(profile.ports.redis_cache)
+        eventually(lambda: answers(profile.ports.redis_cache), what="an answer")
 
 
 def test_what_dies_while_the_disk_takes_nothing_is_started_again_once_it_does(profile: Profile) -> None:
@@ -81,7 +81,7 @@ def test_what_dies_while_the_disk_takes_nothing_is_started_again_once_it_does(pr
         # then
         eventually(lambda: process(stack, "redis-cache")["state"] == "running", what="its readiness")
         assert process(stack, "redis-cache")["pid"] not in {before, None}
-        assert answers(profile.ports.redis_cache)
+        eventually(lambda: answers(profile.ports.redis_cache), what="an answer")
         eventually(lambda: json.loads(profile.status_file.read_text()) == stack.status(), what="the file's truth")
 
 
@@ -124,7 +124,7 @@ def test_what_a_fault_killed_stays_dead_until_it_is_restarted(profile: Profile) 
 
         # then
         assert process(stack, "redis-cache")["state"] == "running"
-        assert answers(profile.ports.redis_cache)
+        eventually(lambda: answers(profile.ports.redis_cache), what="an answer")
 
 
 def test_a_hung_process_goes_on_where_it_was(profile: Profile) -> None:
