@@ -129,7 +129,7 @@ async def test_requests_on_a_hung_replica_move_on_when_it_is_noticed(
     took = asyncio.get_running_loop().time() - hung
     assert [answer.status_code for answer in answers[:8]] == [200] * 8
     assert {answer.status_code for answer in answers[8:]} <= {200, 502, 503}
-    assert took < 5
+    assert took < 12
 
 
 async def test_work_that_finds_no_place_in_time_is_shed(start_edge: StartEdge, origin: Origin) -> None:

@@ -143,9 +143,9 @@ def test_a_long_description_adds_words_up_to_a_limit() -> None:
     ],
 )
 def test_no_text_takes_long(text: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()  # whatever else the machine does
 
     indexed(title=text, description=text)
     list(spans(text))
 
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
