@@ -1,14 +1,19 @@
-"""Each benchmark runs and says what it measured; how fast things are is not this suite's business."""
+"""Benchmarks run and say what they measured; how fast things are is not this suite's business.
+
+`faults` and `staleness` only explain themselves here: what they do for minutes, `tests/failover` and `tests/race` do.
+"""
 
 import json
 from pathlib import Path
 
 import pytest
+from typer.main import get_group
 from typer.testing import CliRunner
 
 from app.models.book import Book
 from bench.auth import auth
 from bench.checkout import CLIENTS, checkout
+from bench.cli import bench
 from bench.cold_path import cold_path
 from bench.drivers import drivers
 from bench.footprint import footprint
@@ -141,7 +146,7 @@ def test_drivers_are_measured_in_environments_of_their_own() -> None:
     assert all(isinstance(cell, float) and cell > 0 for row in report.rows for cell in row[1:])
 
 
-@pytest.mark.parametrize("name", ["hot-path", "cold-path", "search", "scale", "footprint", "drivers", "overload"])
+@pytest.mark.parametrize("name", get_group(bench).commands)
 def test_every_benchmark_explains_itself(name: str) -> None:
     # when
     said = CliRunner().invoke(cli, ["bench", name, "--help"])
