@@ -13,9 +13,9 @@ import psutil
 
 from bench.connection import Connection
 from bench.machine import this_machine
+from bench.queries import catalogue as shelved_books
+from bench.queries import queries_of
 from bench.report import Bar, Report
-from bench.search import catalogue as shelved_books
-from bench.search import queries_of
 from bench.serving import free_ports, uvicorn
 from bench.shop import API, Catalogue, Shop, open_shop, ten_thousand
 from stack.errors import StackError

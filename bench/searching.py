@@ -9,8 +9,8 @@ from typing import Any, Final
 from pymongo import MongoClient
 
 from bench.machine import this_machine
+from bench.queries import API, Measured, measure, run
 from bench.report import Bar, Cell, Report
-from bench.search import API, Measured, measure, run
 from bench.serving import free_ports, replica_without_redis
 from bench.shop import Catalogue, Shop, open_shop, synthetic, ten_thousand
 from stack.display import errors

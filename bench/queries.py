@@ -1,21 +1,16 @@
-"""Measures uncached search with facets: how long eight clients wait, each query being one that nobody asked before.
+"""Asks search with facets, uncached, what nobody asked before, and says how long the clients waited."""
 
-`python -m bench.search --url http://127.0.0.1:8101 --url http://127.0.0.1:8102 --url http://127.0.0.1:8103`
-"""
-
-import argparse
 import asyncio
 import json
 import math
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode
 
 from bench.connection import Connection
+from stack.errors import StackError
 from tests.search.judged_queries import Shelved, draw
 
 API: Final = "/api/v1"
@@ -46,7 +41,7 @@ async def catalogue(url: str) -> list[Shelved]:
         for _ in range(_PAGES):
             status, body = await connection.get(f"{API}/books?{urlencode({'limit': 100, 'sort': sort, **cursor})}")
             if status != 200:  # noqa: PLR2004
-                raise SystemExit(f"{url} answered {status}: {body[:200].decode()}")
+                raise StackError(f"{url} answered {status}: {body[:200].decode()}")
             page = json.loads(body)
             books |= {book["id"]: _shelved(book) for book in page["data"]}
             if not page["page"]["has_more"]:
@@ -74,7 +69,7 @@ async def measure(what: str, paths: Sequence[str], *, urls: Sequence[str], clien
             status, body = await connections[at % len(connections)].get(path)
             times.append((time.perf_counter() - started) * 1000)
             if status != 200:  # noqa: PLR2004
-                raise SystemExit(f"{path} answered {status}: {body[:300].decode()}")
+                raise StackError(f"{path} answered {status}: {body[:300].decode()}")
         for connection in connections:
             await connection.close()
 
@@ -117,30 +112,3 @@ def _shelved(book: dict[str, Any]) -> Shelved:
         id=book["id"], title=book["title"], authors=tuple(book["authors"]), series=series.get("name"),
         series_position=series.get("position"), isbn13=book["isbn13"],
     )  # fmt: skip
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the table; write the JSON file where one is named."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--url", action="append", required=True, help="a server; repeat for several")
-    parser.add_argument("--clients", type=int, default=8)
-    parser.add_argument("--requests", type=int, default=2000)
-    parser.add_argument("--seed", type=int, default=int(time.time()), help="the same seed asks the same queries")
-    parser.add_argument("--json", type=Path)
-    given = parser.parse_args(arguments)
-    results = asyncio.run(run(urls=given.url, clients=given.clients, requests=given.requests, seed=given.seed))
-    print(
-        f"{'search with facets':30} {'requests':>8} {'per s':>7} {'p50 ms':>7} {'p95 ms':>7} {'p99 ms':>7} {'max':>7}"
-    )
-    for one in results:
-        print(
-            f"{one.what:30} {one.requests:8} {one.per_second:7.0f} {one.p50:7.1f} {one.p95:7.1f} {one.p99:7.1f}"
-            f" {one.longest:7.1f}"
-        )
-    if given.json:
-        given.json.write_text(json.dumps([one.__dict__ for one in results], indent=1) + "\n", encoding="utf-8")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
