@@ -19,7 +19,6 @@ from stack.load.exchange import Exchange, Lost
 from stack.profile import KINDS
 from stack.tokens import access_token
 
-BUYERS: Final = 1_000
 COPIES: Final = 10
 LOSERS_SECONDS: Final = 2.0
 

@@ -21,7 +21,7 @@ from stack.unanswered import answers_wanted
 
 SETTINGS_FILE = REPOSITORY / "mongo" / "replica-set.json"
 
-_NOT_YET_INITIALIZED = 94
+_ALREADY_INITIALIZED = 23
 _UNAUTHORIZED = (13, 18)
 _DUPLICATE_USER, _DUPLICATE_ROLE = 51003, 51002
 
@@ -99,8 +99,8 @@ class ReplicaSet:
             try:
                 await client.admin.command("replSetInitiate", _initial_configuration(settings, self.ports))
             except OperationFailure as error:
-                # Unauthorised: initiated and given users by an earlier run. 23: initiated, no users yet.
-                if error.code not in {*_UNAUTHORIZED, 23}:
+                # Unauthorised: initiated and given users by an earlier run. Already initialised: no users yet.
+                if error.code not in {*_UNAUTHORIZED, _ALREADY_INITIALIZED}:
                     raise
         while time.monotonic() < deadline:
             for port in self.ports:

@@ -26,8 +26,6 @@ PATTERN = (_H, _W, _C, _H, Kind.CREATE, _H, _W, _H, _C, _H, Kind.PRICE, _H, _W, 
 PURCHASES = (Kind.BUY, _H, Kind.BUY, _C)
 """Every other request buys."""
 
-READS_ONLY = (_H, _C, _H, _W, _H)
-
 _DEFINITE = range(200, 500)
 _PATCH = {"Content-Type": "application/merge-patch+json"}
 _JSON = {"Content-Type": "application/json"}
