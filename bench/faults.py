@@ -11,6 +11,7 @@ from bench.machine import this_machine
 from bench.report import Bar, Cell, Report
 from bench.rounds import progress_over
 from stack.demo.failover import fail_over
+from stack.demo.report import LONGEST_GAP
 from stack.demo.report import Report as Verdict
 from stack.demo.scenario import Blow, Plan
 from stack.faults import Fault
@@ -37,7 +38,6 @@ _ROLLING_RATE: Final = 220.0
 """Near what two cores carry, load generator included, while a replica starts beside it: at 280 writers queue up."""
 _DEMO_SECONDS: Final = 24.0
 
-_GAP: Final = {Blow.KILL: 5.0, Blow.STEPDOWN: 0.3, Blow.STOP: 6.0}
 _TITLE: Final = {
     Blow.KILL: "1 primary killed",
     Blow.STEPDOWN: "2 primary hands over",
@@ -75,7 +75,7 @@ class _Findings:
         self.rows.append(
             [_TITLE[blow], sum(kind.sent for one in verdicts for kind in one.kinds), failed, max(gaps), None, None]
         )
-        self.bars.append(Bar(f"{_TITLE[blow]}: longest gap", max(gaps), at_most=_GAP[blow], unit=" s"))
+        self.bars.append(Bar(f"{_TITLE[blow]}: longest gap", max(gaps), at_most=LONGEST_GAP[blow], unit=" s"))
         if blow is Blow.KILL:
             self.bars.append(
                 Bar(f"{_TITLE[blow]}: median gap", statistics.median(gaps), at_most=_MEDIAN_KILLED, unit=" s")
@@ -145,7 +145,7 @@ class _Trial:
 def _break_the_databases(trial: _Trial) -> None:
     title = "2 primary restarted"
     run, _ = trial.run(title, restart_the_primary)
-    trial.at_most(f"{title}: longest gap", _gap(run, FAULT_AT), _GAP[Blow.STEPDOWN], unit=" s")
+    trial.at_most(f"{title}: longest gap", _gap(run, FAULT_AT), LONGEST_GAP[Blow.STEPDOWN], unit=" s")
     trial.at_most(f"{title}: failed requests", _failed(run), 0)
     for fault, how in _DEATHS.items():
         title = f"4 secondary {how}"
@@ -176,7 +176,7 @@ def _spoil_the_cache(trial: _Trial) -> None:
     title = "18 primary killed without Redis"
     run, _ = trial.run(title, lose_the_primary_without_a_cache)
     trial.at_most(f"{title}: failed requests", _failed(run), 0)
-    trial.at_most(f"{title}: longest gap", _gap(run, FAULT_AT), _GAP[Blow.KILL], unit=" s")
+    trial.at_most(f"{title}: longest gap", _gap(run, FAULT_AT), LONGEST_GAP[Blow.KILL], unit=" s")
 
 
 def _lose_a_replica(trial: _Trial) -> None:

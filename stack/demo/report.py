@@ -11,6 +11,9 @@ from stack.demo.scenario import WHAT_HAPPENS, Blow, Plan, Scenario
 from stack.load.history import WRITES, FailureGroup, Gap, History, Kind, percentile
 from stack.load.run import Event, RoleSpan, Run
 
+LONGEST_GAP = {Blow.KILL: 5.0, Blow.STOP: 6.0, Blow.STEPDOWN: 0.3}
+"""The bars: so many seconds may pass without an acknowledged write."""
+
 BIN_SECONDS = 0.5
 _DOTS = 4000
 
@@ -179,8 +182,7 @@ def judge(run: Run, scenario: Scenario) -> Report:
 
 
 def _bars(plan: Plan, history: History, gap: Gap) -> list[Bar]:
-    limit = {Blow.KILL: 5.0, Blow.STOP: 6.0, Blow.STEPDOWN: 0.3}[plan.blow]
-    bars = [Bar("longest time without an acknowledged write", round(gap.seconds, 3), limit, "s")]
+    bars = [Bar("longest time without an acknowledged write", round(gap.seconds, 3), LONGEST_GAP[plan.blow], "s")]
     if plan.blow is Blow.STEPDOWN:
         failed = sum(not one.succeeded for one in history.samples)
         bars.append(Bar("errors that a client saw", failed, 0, ""))

@@ -18,8 +18,8 @@ STANDSTILL_SECONDS = 0.4
 SLUGGISH_SECONDS = 0.3
 ATTEMPTS = 3
 
-# Seconds without an acknowledged write. The demo prints the exact bars (5, 6, 0.3); a machine that others keep busy
-# must not fail the build, and a hand-over now and then misses its moment by the second that followers sleep.
+# Seconds without an acknowledged write. The demo prints the exact bars (`stack.demo.report`); a machine that others
+# keep busy must not fail the build, and a hand-over now and then misses its moment by the second that followers sleep.
 _LONGEST_GAP = {Blow.KILL: 15.0, Blow.STOP: 18.0, Blow.STEPDOWN: 2.5}
 
 READS = frozenset({Kind.HOT, Kind.WATCHED, Kind.COLD})
