@@ -7,7 +7,7 @@ from typing import Final
 from bench.lags import Lags, lags_since
 from bench.machine import require_wrk, this_machine
 from bench.report import Bar, Cell, Report
-from bench.rounds import Result, progress_over
+from bench.rounds import Result, in_rounds
 from bench.shop import open_shop, synthetic
 from bench.till import TITLES, Till, open_till
 from bench.wrk import Sample
@@ -37,7 +37,7 @@ def checkout(*, seconds: float, rounds: int, sizes: Sequence[int], command: str)
             till = open_till(shop)
             contenders = _contenders(till) if number == 0 else {}
             contenders[_sized(size)] = _ordering(till, till.books, GROWING_CLIENTS)
-            results |= _measure(contenders, seconds=seconds, rounds=rounds)
+            results |= in_rounds(contenders, seconds=seconds, rounds=rounds)
             if number == 0:
                 for clients in PAYING_CLIENTS:
                     results[_paid(clients)], lags[clients] = _pay(till, clients=clients, seconds=seconds)
@@ -123,16 +123,6 @@ def _ordering(till: Till, books: Sequence[str], clients: int) -> Callable[[float
 
 def _writing(till: Till, books: Sequence[str], clients: int) -> Callable[[float], Sample]:
     return lambda seconds: till.write(books, clients=clients, seconds=seconds)
-
-
-def _measure(contenders: dict[str, Callable[[float], Sample]], *, seconds: float, rounds: int) -> dict[str, Result]:
-    samples: dict[str, list[Sample]] = {name: [] for name in contenders}
-    with progress_over(rounds * len(contenders)) as advance:
-        for number in range(rounds):
-            for name, run in contenders.items():
-                advance(f"round {number + 1} of {rounds}: {name}")
-                samples[name].append(run(seconds))
-    return {name: Result(name, tuple(taken)) for name, taken in samples.items()}
 
 
 def _row(result: Result) -> list[Cell]:

@@ -1,9 +1,10 @@
 """Measures contenders side by side: A B C, A B C, …, so that a machine that drifts does so under all of them."""
 
 import statistics
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -62,14 +63,17 @@ class Result:
 
 def measure(contenders: Sequence[Contender], *, seconds: float, rounds: int) -> dict[str, Result]:
     """Measure each contender for so many seconds in each round; return the results by name."""
-    samples: dict[str, list[Sample]] = {contender.name: [] for contender in contenders}
+    return in_rounds({one.name: partial(_sample, one) for one in contenders}, seconds=seconds, rounds=rounds)
+
+
+def in_rounds(contenders: Mapping[str, Callable[[float], Sample]], *, seconds: float, rounds: int) -> dict[str, Result]:
+    """Take a sample of so many seconds of each in each round; return the results by name."""
+    samples: dict[str, list[Sample]] = {name: [] for name in contenders}
     with progress_over(rounds * len(contenders)) as advance:
         for number in range(rounds):
-            for contender in contenders:
-                advance(f"round {number + 1} of {rounds}: {contender.name}")
-                contender.before()
-                with contender.around():
-                    samples[contender.name].append(_run(contender, seconds))
+            for name, sample in contenders.items():
+                advance(f"round {number + 1} of {rounds}: {name}")
+                samples[name].append(sample(seconds))
     return {name: Result(name, tuple(taken)) for name, taken in samples.items()}
 
 
@@ -77,6 +81,12 @@ def warm_up(contenders: Sequence[Contender]) -> None:
     """Ask everybody for a second, uncounted."""
     for contender in contenders:
         _run(contender, 1)
+
+
+def _sample(contender: Contender, seconds: float) -> Sample:
+    contender.before()
+    with contender.around():
+        return _run(contender, seconds)
 
 
 def _run(contender: Contender, seconds: float) -> Sample:
