@@ -7,12 +7,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
 from stack.environment import inherited_environment
 from stack.errors import StackError
+from stack.profile import free_ports_from
 
 _UVICORN: Final = (
     sys.executable, "-m", "uvicorn", "--host", "127.0.0.1", "--loop", "uvloop", "--http", "httptools",
@@ -22,19 +24,8 @@ _START_SECONDS: Final = 30.0
 
 
 def free_ports(count: int, *, first: int = 20_080) -> list[int]:
-    """Return ports that are free now, below those that the kernel gives to clients."""
-    with ExitStack() as held:
-        found: list[int] = []
-        for port in range(first, 32_000):
-            probe = held.enter_context(socket.socket())
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            found.append(port)
-            if len(found) == count:
-                return found
-    raise StackError("no ports are free below 32000")
+    """Return so many ports that are free now."""
+    return list(islice(free_ports_from(first), count))
 
 
 @contextmanager

@@ -203,7 +203,7 @@ def throwaway_profile(name: str, *, replicas: int = 3, folder: Path | None = Non
     It starts empty: a replica set's configuration is kept with its data, and names the ports of the run that made it.
     """
     # Who starts at the same moment as another begins to look elsewhere: between looking and listening lie seconds.
-    port = _free_ports(first_port + _LANE_WIDTH * (os.getpid() % _LANES))
+    port = free_ports_from(first_port + _LANE_WIDTH * (os.getpid() % _LANES))
     return Profile(
         name=name,
         folder=folder or state_folder() / name,
@@ -222,8 +222,14 @@ def throwaway_profile(name: str, *, replicas: int = 3, folder: Path | None = Non
     )
 
 
-def _free_ports(first: int) -> Iterator[int]:
-    # Below the range that the kernel hands out to clients, so that no outgoing connection takes one before we do.
+def free_ports_from(first: int) -> Iterator[int]:
+    """Yield ports that are free now, each held until the iterator is gone.
+
+    They lie below the range that the kernel hands out to clients, so that no outgoing connection takes one before us.
+
+    Raises:
+        StackError: there are no more.
+    """
     with ExitStack() as held:
         for port in range(first, 32000):
             probe = held.enter_context(socket.socket())
@@ -232,3 +238,4 @@ def _free_ports(first: int) -> Iterator[int]:
             except OSError:
                 continue
             yield port
+    raise StackError("no ports are free below 32000")
