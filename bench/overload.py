@@ -17,7 +17,7 @@ from app.money import MAX_AMOUNT
 from bench.machine import require_wrk, this_machine
 from bench.report import Bar, Cell, Report
 from bench.rounds import progress_over
-from bench.shop import API, Catalogue, open_shop, synthetic
+from bench.shop import ADDRESS, API, Catalogue, open_shop, synthetic
 from bench.till import LEAD_SECONDS, ORDERS, Till, open_till
 from bench.wrk import REQUESTS, Asked, Sample, run_wrk, write_requests
 from stack.load.exchange import Exchange, Lost, Reply
@@ -39,13 +39,6 @@ _MARGIN: Final = 1.1
 _QUERIES: Final = 200_000
 _PROBES_A_SECOND: Final = 10
 _TWICE: Final = 2
-_ADDRESS: Final = {
-    "name": "Ada",
-    "line1": "12 St James's Square",
-    "city": "London",
-    "postal_code": "E1",
-    "country": "GB",
-}
 
 
 @dataclass(frozen=True)
@@ -194,7 +187,7 @@ def _searches(till: Till) -> _Work:
 def _orders(till: Till) -> _Work:
     async def once(exchange: Exchange, number: int) -> Reply:
         book = till.books[number % len(till.books)]
-        order = {"items": [{"book_id": book, "quantity": 1}], "shipping_address": _ADDRESS}
+        order = {"items": [{"book_id": book, "quantity": 1}], "shipping_address": ADDRESS}
         headers = {"Idempotency-Key": uuid.uuid4().hex, "Content-Type": "application/json"}
         return await exchange.send("POST", f"{API}/orders", headers=headers, body=orjson.dumps(order))
 

@@ -14,7 +14,7 @@ from pymongo import MongoClient
 from bench.machine import this_machine
 from bench.report import Bar, Report
 from bench.rounds import progress_over
-from bench.shop import API, Catalogue, Shop, open_shop, synthetic
+from bench.shop import ADDRESS, API, Catalogue, Shop, open_shop, synthetic
 from stack.load.exchange import Exchange, Lost
 from stack.profile import KINDS
 from stack.tokens import access_token
@@ -24,13 +24,6 @@ LOSERS_SECONDS: Final = 2.0
 
 _SOLD: Final = 201
 _UNKNOWN: Final = frozenset({502, 503, 504})
-_ADDRESS: Final = {
-    "name": "Ada",
-    "line1": "12 St James's Square",
-    "city": "London",
-    "postal_code": "SW1Y",
-    "country": "GB",
-}
 
 
 @dataclass(frozen=True)
@@ -90,7 +83,7 @@ def _stock(shop: Shop, book: str) -> None:
 
 async def _run(shop: Shop, book: str, *, token: str, buyers: int) -> Outcome:
     always = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-    body = orjson.dumps({"items": [{"book_id": book, "quantity": 1}], "shipping_address": _ADDRESS})
+    body = orjson.dumps({"items": [{"book_id": book, "quantity": 1}], "shipping_address": ADDRESS})
     outcome = Outcome([], [], [], 0)
     again = 0
 

@@ -25,6 +25,15 @@ from stack.up import Progress
 
 PARTS: Final = ("mongod", "redis", "api", "haproxy")
 API: Final = "/api/v1"
+ADDRESS: Final = {
+    "name": "Ada Lovelace",
+    "line1": "12 St James's Square",
+    "city": "London",
+    "postal_code": "SW1Y 4JH",
+    "country": "GB",
+}
+"""Where orders go, as in `orders.lua`."""
+
 HOT_BOOKS: Final = 200
 HOT_QUERIES: Final = 60
 _PAGE: Final = 100

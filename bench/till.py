@@ -14,7 +14,7 @@ import httpx
 from bson import json_util
 from pymongo import MongoClient
 
-from bench.shop import API, Shop
+from bench.shop import ADDRESS, API, Shop
 from bench.wrk import Sample, run_wrk
 from stack.environment import inherited_environment
 from stack.errors import StackError
@@ -113,13 +113,7 @@ def open_till(shop: Shop) -> Till:
             headers={"Authorization": f"Bearer {token}", "Idempotency-Key": uuid.uuid4().hex},
             json={
                 "items": [{"book_id": books[0], "quantity": 1}],
-                "shipping_address": {
-                    "name": "A",
-                    "line1": "B",
-                    "city": "C",
-                    "postal_code": "D",
-                    "country": "GB",
-                },
+                "shipping_address": ADDRESS,
             },
             timeout=15,
         )
