@@ -7,6 +7,7 @@ An answer is stale when its request began after a write was acknowledged, and it
 import asyncio
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -142,7 +143,7 @@ class Search:
             pass  # the outcome is unknown: the same key tells
         return False
 
-    async def _read(self, session: aiohttp.ClientSession, done: "Any") -> None:
+    async def _read(self, session: aiohttp.ClientSession, done: Callable[[], bool]) -> None:
         while not done():
             book = self._random.choice(self._books)
             path = self._random.choice(
