@@ -93,7 +93,6 @@ class Book(Document):
         """How it is stored."""
 
         name = "books"
-        use_state_management = False
 
     INDEXES: ClassVar[list[IndexModel]] = [
         # `$gt: ""` rather than `$type: "string"`: MongoDB sees that equality implies it, and uses the index.

@@ -12,11 +12,6 @@ from stack.outputs import output_file
 demo = typer.Typer(name="demo", no_args_is_help=True, help="Break something under load, and watch what clients notice.")
 
 
-@demo.callback()
-def _demos() -> None:
-    """Break something under load, and watch what clients notice."""
-
-
 @demo.command()
 def failover(  # noqa: PLR0917  Typer's shape
     fault: Annotated[Blow, typer.Option(help="kill: kill -9. stop: SIGSTOP, later SIGCONT. stepdown.")] = Blow.KILL,

@@ -66,7 +66,7 @@ async def _until_told(
 
 async def _register(client: httpx.AsyncClient, town: Town, *, with_keys: bool) -> None:
     name = f"p-{secrets.token_hex(5)}"
-    key = {"Idempotency-Key": f"register {name}".replace(" ", "-")}
+    key = {"Idempotency-Key": f"register-{name}"}
     body = registration(email=f"{name}@example.com", username=name)
     answer, _ = await _until_told(client, "/auth/register", body, key)
     assert answer.status_code == 201, answer.text
