@@ -8,8 +8,11 @@ from app.idempotency import Attempt
 from app.models.outbox_event import OutboxEvent
 from app.models.payment import OPEN, Payment
 from app.models.webhook_event import WebhookEvent
+from app.order_states import PaymentState
+from app.payments.gateway import RequestRefused
 from app.payments.till import Till
 from app.services.paying import settle
+from app.services.refunding import REFUND_REFUSED
 from app.telemetry import logger
 
 
@@ -26,8 +29,8 @@ async def hear(till: Till, body: bytes, *, signature: str | None) -> None:
     notice = till.gateway.read_event(body, signature)
     payment = await _payment_of(till, notice.intent_id) if notice.intent_id is not None else None
     received = WebhookEvent(id=notice.id, kind=notice.kind, intent_id=notice.intent_id, received_at=clock.now())
-    if payment is None or (notice.kind.startswith("payment_intent.") and payment.status not in OPEN):
-        # Nobody of ours, or known already: whoever pays with the order itself is told of it in the answer.
+    if payment is None or _is_known(notice.kind, payment):
+        # Nobody of ours, or no news: whoever pays with the order itself is told of it in the answer.
         await received.note()
         return
     unsettled = Event("payment.unsettled", payment.id, {"notice": notice.kind})
@@ -52,7 +55,19 @@ async def heed(till: Till, payment_id: str, *, notice: str) -> None:
     if "dispute" in notice:
         # The bank takes money back, or asks why it was taken: for people to answer, at the gateway.
         logger.error("a payment is disputed", extra={"payment": payment_id, "notice": notice})
-    await settle(till, payment_id, refunds_too="refund" in notice)
+    try:
+        await settle(till, payment_id, refunds_too="refund" in notice)
+    except RequestRefused as error:
+        if notice != REFUND_REFUSED:
+            raise
+        # It doesn't know the payment at all, so it gave nothing by other hands; staff were told.
+        logger.error("a refund can't be looked into", extra={"payment": payment_id, "error": str(error)})
+
+
+def _is_known(kind: str, payment: Payment) -> bool:
+    # What was called off may be paid all the same: by an intent that the gateway didn't know when it was asked.
+    is_late = payment.status is PaymentState.CANCELLED and kind == "payment_intent.succeeded"
+    return kind.startswith("payment_intent.") and payment.status not in OPEN and not is_late
 
 
 async def _payment_of(till: Till, intent_id: str) -> Payment | None:

@@ -20,6 +20,9 @@ from app.telemetry import logger
 ASK_EVERY: Final = timedelta(minutes=10)
 """How often the gateway is asked about a payment of which it has nothing to tell, also in its record of events."""
 
+_AT_WORK: Final = timedelta(days=1)
+"""So long after an order ran out a payment is waited for that the gateway was at work on, and doesn't know any more."""
+
 _UNPAID: Final = frozenset({PaymentState.REQUIRES_PAYMENT, PaymentState.FAILED, PaymentState.CANCELLED})
 _WAITING: Final = frozenset(
     {IntentStatus.REQUIRES_PAYMENT_METHOD, IntentStatus.REQUIRES_CONFIRMATION, IntentStatus.REQUIRES_ACTION}
@@ -208,7 +211,7 @@ async def settle(till: Till, payment_id: str, intent: Intent | None = None, *, r
 
 async def _settle(till: Till, payment: Payment, intent: Intent | None = None, *, refunds_too: bool = False) -> Payment:
     payment_id = payment.id
-    paid = await _ask(till, payment, intent) if payment.status in OPEN else None
+    paid = await _ask(till, payment, intent) if _may_be_paid(payment) else None
     if refunds_too and (payment := await _known(payment_id)).captured:
         await agree(till, payment)
     order = paid or await Order.of_id(payment.order_id)
@@ -236,11 +239,17 @@ async def _ask(till: Till, payment: Payment, intent: Intent | None) -> Order | N
         if found.status in _WAITING and await _has_ended(payment):
             found = await till.gateway.cancel_intent(payment.intent_id)
     except IntentUnknown:
-        if not await _has_ended(payment):
+        if not await _has_ended(payment) and not await _is_given_up(payment):
             raise
         await till.commit(partial(_note_called_off, payment))
         return None
     return await apply_intent(till, payment, found)
+
+
+def _may_be_paid(payment: Payment) -> bool:
+    # Called off may mean that the gateway didn't know the intent: with the key of another account. With the right one
+    # in place again its payer can pay it, or has.
+    return payment.status in OPEN or (payment.status is PaymentState.CANCELLED and payment.intent_id is not None)
 
 
 async def _note_called_off(payment: Payment, attempt: Attempt) -> None:
@@ -252,6 +261,13 @@ async def _note_called_off(payment: Payment, attempt: Attempt) -> None:
 async def _has_ended(payment: Payment) -> bool:
     order = await Order.of_id(payment.order_id)
     return order is None or order.status in CALLED_OFF
+
+
+async def _is_given_up(payment: Payment) -> bool:
+    """Tell whether the gateway was at work on it long ago: such an order doesn't run out, and would hold its copies."""
+    order = await Order.of_id(payment.order_id)
+    late = order is not None and order.expires_at + _AT_WORK < clock.now()
+    return late and payment.status is PaymentState.PROCESSING
 
 
 async def _call_off(payment_id: str, attempt: Attempt) -> bool:

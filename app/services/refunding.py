@@ -23,6 +23,9 @@ from app.telemetry import logger
 ORDER_ENDED: Final = "order_ended"
 """The cause of the refund that an order gets which was paid and won't be delivered."""
 
+REFUND_REFUSED: Final = "refund refused"
+"""The notice, of ours, after which it is asked what was given by other hands, and what is left is promised anew."""
+
 _SHOP: Final = "shop"
 _GATEWAY: Final = "gateway"
 
@@ -201,8 +204,12 @@ async def _settle(refund: Refund, given: GatewayRefund | None, attempt: Attempt)
     logger.error("refund refused", extra={"refund": refund.id, "order": refund.order_id})
     await Payment.disclaim(refund.payment_id, refund.amount, at=moment, session=session)
     # Who asked for it may be gone by now, or nobody: staff hear of it as of one that fails later.
-    failed = Event("order.refund_failed", refund.order_id, {"order_id": refund.order_id, "amount": refund.amount})
+    about: dict[str, str | int] = {"order_id": refund.order_id, "amount": refund.amount}
+    failed = Event("order.refund_failed", fulfilment.staff_subject(refund.order_id), about)
     await OutboxEvent.add(failed, session=session)
+    # Whoever looked meanwhile whether anything is due found all of it promised; and whoever asked here may die now.
+    unsettled = Event("payment.unsettled", refund.payment_id, {"notice": REFUND_REFUSED})
+    await OutboxEvent.add(unsettled, session=session)
 
 
 async def _succeed(refund: Refund, *, gateway_id: str | None, attempt: Attempt) -> None:
