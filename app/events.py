@@ -24,7 +24,7 @@ Kind = Literal[
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened to a subject: a user's, an order's, a payment's or a book's id.
+    """Something that happened to a subject: a user's, an order's, a payment's or a book's id, or what names one.
 
     Events of one subject are heard in the order in which they happened. `data` holds ids and numbers, and no secrets:
     who hears of it looks up the rest.

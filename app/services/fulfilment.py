@@ -155,6 +155,11 @@ async def advance(order_id: str, *, to: OrderStatus, actor: str, attempt: Attemp
     return await _change(order, _KIND_OF[to], attempt, status=to, actor=actor)
 
 
+def staff_subject(order_id: str) -> str:
+    """Return the subject of what staff hear about an order: it waits for no letter that its reader's server refuses."""
+    return f"staff {order_id}"
+
+
 async def order_of(order_id: str, attempt: Attempt) -> Order:
     """Return the order as this transaction sees it.
 
@@ -210,7 +215,8 @@ async def _change(
         raise Conflict("The order was changed in the meantime; look again.")
     if kind in _TOLD_AS:
         data: dict[str, str | int] = {"order_id": order.id} | ({"amount": amount} if amount is not None else {})
-        await OutboxEvent.add(Event(_TOLD_AS[kind], order.id, data), session=attempt.session)
+        subject = staff_subject(order.id) if kind is OrderEventKind.REFUND_FAILED else order.id
+        await OutboxEvent.add(Event(_TOLD_AS[kind], subject, data), session=attempt.session)
     if kind in _UNSETTLES:
         # A subject of its own: no e-mail that can't be sent keeps money waiting.
         unsettled = Event("payment.unsettled", payment_id_of(order.id))

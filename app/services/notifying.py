@@ -143,7 +143,7 @@ async def _low_stock(mailroom: Mailroom, event: OutboxEvent) -> Letter | None:
 
 
 async def _refund_failed(mailroom: Mailroom, event: OutboxEvent) -> Letter | None:
-    order = await Order.of_id(event.subject)
+    order = await Order.of_id(str(event.data["order_id"]))
     # What was paid has gone back by now, by other hands or another refund: there is nothing to do.
     if order is None or order.refunded >= order.captured or not mailroom.settings.staff_email:
         return None
