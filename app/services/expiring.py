@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
@@ -11,6 +12,7 @@ from app.idempotency import Attempt
 from app.ids import payment_id_of
 from app.models.order import Order
 from app.order_states import OrderStatus
+from app.payments.stripe_gateway import NoGateway
 from app.payments.till import Till
 from app.services import fulfilment
 from app.services.paying import call_off
@@ -34,17 +36,18 @@ async def expire_unpaid_orders(till: Till, *, seconds: float = _SECONDS) -> int:
     Several may run at once, and payments may arrive meanwhile: whoever commits first decides, and a payment that comes
     after it is given back. An order that was paid in time is paid, whether its webhook came or not: the gateway calls
     the payment off before the order ends, or says that it can't. While the gateway is away the order waits, `_GRACE` at
-    most.
+    most; what was never told to the gateway doesn't.
     """
     end = clock.monotonic() + seconds
     ended = 0
     left: set[str] = set()
+    off = _CallingOff(till)
     while overdue := await Order.overdue(at=clock.now(), limit=_BATCH, but=left):
         for first in range(0, len(overdue), _AT_ONCE):
             if clock.monotonic() >= end:
                 return ended
             some = overdue[first : first + _AT_ONCE]
-            outcomes = await asyncio.gather(*(_expire(till, order_id) for order_id in some), return_exceptions=True)
+            outcomes = await asyncio.gather(*(_expire(off, order_id) for order_id in some), return_exceptions=True)
             left |= _left(some, outcomes)
             ended += outcomes.count(True)
     return ended
@@ -58,9 +61,23 @@ def _left(order_ids: Sequence[str], outcomes: Sequence[bool | BaseException]) ->
     return {order_id for order_id, outcome in zip(order_ids, outcomes, strict=True) if outcome is not True}
 
 
-async def _expire(till: Till, order_id: str) -> bool:
+class _CallingOff:
+    """Calls payments off; asks a gateway that is away no more in this round: each would be waited for in vain."""
+
+    def __init__(self, till: Till) -> None:
+        self.till = till
+
+    async def __call__(self, payment_id: str) -> None:
+        try:
+            await call_off(self.till, payment_id)
+        except PaymentGatewayUnavailable:
+            self.till = replace(self.till, gateway=NoGateway())
+            raise
+
+
+async def _expire(off: _CallingOff, order_id: str) -> bool:
     try:
-        await call_off(till, payment_id_of(order_id))
+        await off(payment_id_of(order_id))
     except PaymentGatewayUnavailable:
         order = await Order.of_id(order_id)
         if order is None or clock.now() < order.expires_at + _GRACE:
@@ -73,4 +90,4 @@ async def _expire(till: Till, order_id: str) -> bool:
         await fulfilment.release(order_id, to=OrderStatus.EXPIRED, actor=fulfilment.CLOCK, attempt=attempt)
         return True
 
-    return await till.commit(work)
+    return await off.till.commit(work)
