@@ -4,6 +4,7 @@ The gateway keeps a record of what happened; reading it costs as much as there i
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
@@ -52,8 +53,8 @@ _CLOCKS_DIFFER: Final = timedelta(minutes=5)
 async def reconcile(till: Till, *, seconds: float = _SECONDS) -> int:
     """Settle every payment of which the gateway has news, is due to be asked about, or has refunds that wait.
 
-    Returns how many were settled. Several may run at once, twice does no harm. A gateway that is away ends the round;
-    what was taken is due again after `ASK_EVERY`.
+    Returns how many were settled. Several may run at once, twice does no harm. What a gateway that is away should have
+    been asked about is due again after `ASK_EVERY`.
     """
     end = clock.monotonic() + seconds
     asking = (1 - _CATCHING_UP) * seconds
@@ -126,15 +127,14 @@ async def _hear(till: Till, payment_id: str, event: GatewayEvent) -> None:
 
 
 def _all_heard(outcomes: Sequence[object]) -> bool:
-    """Tell whether none must be heard again. Stop where the gateway is away.
+    """Tell whether none must be heard again.
 
-    What one payment stumbles over for good keeps no other waiting; what an election or a crowd did to it is told again.
+    What one payment stumbles over keeps no other waiting. What the gateway didn't answer, or an election or a crowd
+    came between, is told again.
     """
     heard = True
     for error in outcomes:
-        if isinstance(error, DependencyUnavailable):
-            raise error
-        if isinstance(error, DeadlineExceeded | PyMongoError):
+        if isinstance(error, DependencyUnavailable | DeadlineExceeded | PyMongoError):
             logger.warning("news of a payment must wait", extra={"error": str(error)[:300]})
             heard = False
         elif isinstance(error, BaseException):
@@ -143,20 +143,22 @@ def _all_heard(outcomes: Sequence[object]) -> bool:
 
 
 async def _ask(till: Till, *, until: float) -> int:
-    waiting = await Refund.waiting(now=clock.now(), limit=_REFUNDS)
+    waiting = deque(await Refund.waiting(now=clock.now(), limit=_REFUNDS))
     settled = 0
     left = _ASKED
 
     async def work() -> None:
         nonlocal settled, left
         while clock.monotonic() < until and (waiting or left > 0):
-            left -= not waiting
-            payment_id = waiting.pop() if waiting else await _take_due()
+            left -= (is_due := not waiting)
+            payment_id = await _take_due() if is_due else waiting.popleft()
             if payment_id is None:
                 return
             [outcome] = await asyncio.gather(settle(till, payment_id), return_exceptions=True)
             _all_heard([outcome])
             settled += isinstance(outcome, Payment)
+            if is_due and isinstance(outcome, DependencyUnavailable):
+                return  # what was taken in vain isn't due again for long
 
     outcomes = await asyncio.gather(*(work() for _ in range(_AT_ONCE)), return_exceptions=True)
     for error in outcomes:
