@@ -183,16 +183,19 @@ class OutboxEvent(Document):
 
     async def put_off(self, error: str, *, until: datetime, stumbled: bool = False) -> None:
         """Let it rest after a failure; what comes after it for the same subject rests, too."""
-        await self._settle({"free_at": until, "error": error, "stumbles": self.stumbles + stumbled})
-        followers = _WAITING | {"subject": self.subject, "ring_at": {"$lt": until}}
-        await self.get_pymongo_collection().update_many(followers, {"$set": {"ring_at": until}})
+        rest = {"free_at": until, "ring_at": until, "error": error, "stumbles": self.stumbles + stumbled}
+        if await self._settle(rest):
+            followers = _WAITING | {"subject": self.subject, "ring_at": {"$lt": until}}
+            await self.get_pymongo_collection().update_many(followers, {"$set": {"ring_at": until}})
 
     async def give_up(self, error: str) -> None:
         """Try no more; what comes after it goes on, and somebody has to look at this one."""
         await self._settle({"state": OutboxState.FAILED.value, "error": error})
 
-    async def _settle(self, fields: dict[str, Any]) -> None:
-        await self.get_pymongo_collection().update_one(self._mine, {"$set": fields})
+    async def _settle(self, fields: dict[str, Any]) -> bool:
+        """Tell whether it was still this worker's."""
+        settled = await self.get_pymongo_collection().update_one(self._mine, {"$set": fields})
+        return bool(settled.matched_count)
 
     @property
     def _mine(self) -> dict[str, Any]:

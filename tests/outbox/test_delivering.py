@@ -84,16 +84,19 @@ async def test_what_is_away_is_waited_for_with_growing_rests(
     ear = Ear()
     first, second, other = await record(Event(PAID, "ord_1"), Event(PAID, "ord_1"), Event(PAID, "ord_2"))
     ear.fails[first] = error
-    rests = []
+    rests, rung = [], set()
 
     # when
     for _ in range(10):
         await deliver(shop.database, ["ord_1", "ord_2"], consumers={PAID: ear})
-        rests.append(round(((await row(first)).free_at - clock.now()).total_seconds()))
+        free_at = (await row(first)).free_at
+        rests.append(round((free_at - clock.now()).total_seconds()))
+        rung |= {(await row(event)).ring_at - free_at for event in (first, second)}
         await aged(first)
 
-    # then it blocks its own subject alone
+    # then it blocks its own subject alone, and is rung for when it has rested
     assert ear.heard == [other]
+    assert rung == {timedelta(0)}
     assert rests[0] in {1, 2}
     assert rests == sorted(rests)
     assert rests[-1] in {299, 300}
