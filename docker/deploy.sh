@@ -82,7 +82,7 @@ run_job replica-set
 for service in $(matching 'redis-.*|mail|stripe'); do replace "$service"; done
 run_job migrate
 for replica in $(matching 'api-.*'); do roll "$replica"; done
-for service in worker beat relay; do replace "$service"; done
+for service in worker worker-money beat relay; do replace "$service"; done
 
 before=$(compose ps -q haproxy)
 replace haproxy

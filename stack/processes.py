@@ -14,6 +14,7 @@ from stack.priority import PROMISED_NICE
 from stack.probes import Probe, accepts, http_answers, log_says, redis_pong, smtp_greets
 from stack.profile import REPOSITORY, Profile
 from stack.secrets import Secrets
+from workers.schedule import MONEY
 
 _LEAST_CACHE_GIB: Final = 0.25
 HAPROXY_CONFIGURATION = REPOSITORY / "haproxy" / "haproxy.cfg"
@@ -143,8 +144,10 @@ def _apis(profile: Profile, environment: dict[str, str]) -> list[ProcessSpec]:
 def _celeries(profile: Profile, environment: dict[str, str]) -> list[ProcessSpec]:
     celery = (sys.executable, "-m", "celery", "-A", "workers.celery_app")
     schedule = str(profile.data / "beat-schedule")
+    worker = (*celery, "worker", "--concurrency", "2", "--loglevel", "info")
     commands = {
-        "worker": ((*celery, "worker", "--concurrency", "2", "--loglevel", "info"), " ready."),
+        "worker": (worker, " ready."),
+        "worker-money": ((*worker, "--queues", MONEY, "--hostname", f"{MONEY}@%h"), " ready."),
         "beat": ((*celery, "beat", "--schedule", schedule, "--pidfile", "", "--loglevel", "info"), "beat: Starting"),
         "relay": ((sys.executable, "-m", "workers.outbox_relay"), "the relay sweeps"),
     }

@@ -19,11 +19,12 @@ from pymongo.errors import PyMongoError
 
 from app import clock
 from app.database import Database
+from app.ids import PAYMENT
 from app.models.outbox_event import OutboxEvent, OutboxState
 from app.settings import is_rabbitmq
 from app.telemetry import configure_logging, logger
 from workers.celery_app import celery_app, settings
-from workers.schedule import SENT_WITHIN
+from workers.schedule import MONEY, SENT_WITHIN
 
 DELIVER: Final = "outbox.deliver"
 
@@ -48,18 +49,29 @@ Ring = Callable[[Sequence[str]], None]
 
 
 def ring(subjects: Sequence[str]) -> None:
-    """Send one task; it delivers for all these subjects at once. None is sent where too many lie there already.
+    """Send one task; it delivers for all these subjects at once: two, where some are payments and some aren't.
+
+    None is sent where too many lie there already.
 
     Raises:
         OperationalError: the broker is away.
     """
+    payments = [subject for subject in subjects if subject.startswith(f"{PAYMENT}_")]
+    others = [subject for subject in subjects if subject not in payments]
+    for queue, some in ((MONEY, payments), (celery_app.conf.task_default_queue, others)):
+        if some:
+            _ring(queue, some)
+
+
+def _ring(queue: str, subjects: Sequence[str]) -> None:
     with celery_app.producer_pool.acquire(block=True) as producer:
         try:
-            if not is_rabbitmq(celery_app.conf.broker_url) and _waiting(producer) >= _MOST_RINGS:
+            if not is_rabbitmq(celery_app.conf.broker_url) and _waiting(producer, queue) >= _MOST_RINGS:
                 return
             celery_app.send_task(
                 DELIVER,
                 args=[list(subjects)],
+                queue=queue,
                 expires=_FORGOTTEN_AFTER_SECONDS,
                 timeout=SENT_WITHIN,
                 retry=False,
@@ -71,9 +83,9 @@ def ring(subjects: Sequence[str]) -> None:
             raise
 
 
-def _waiting(producer: Producer) -> int:
+def _waiting(producer: Producer, queue: str) -> int:
     try:
-        return int(producer.channel.queue_declare(celery_app.conf.task_default_queue).message_count)
+        return int(producer.channel.queue_declare(queue).message_count)
     except (
         *producer.connection.recoverable_connection_errors,
         *producer.connection.recoverable_channel_errors,

@@ -5,6 +5,10 @@ from typing import Final
 MINUTE: Final = 60.0
 SECOND: Final = 1.0
 
+MONEY: Final = "money"
+"""The queue, with workers of its own, of what mustn't wait for letters, whose server may hang: expiry, refunds, news of
+payments."""
+
 SENT_WITHIN: Final = 5 * SECOND
 """For so long whoever sends a task waits for the broker to take it: one that hangs would be waited for without end."""
 
@@ -25,11 +29,11 @@ SCHEDULE: Final = {
     "end unpaid orders": {
         "task": "orders.expire",
         "schedule": 10 * SECOND,
-        "options": {"expires": 10 * SECOND, "timeout": SENT_WITHIN},
+        "options": {"queue": MONEY, "expires": 10 * SECOND, "timeout": SENT_WITHIN},
     },
     "ask about payments": {
         "task": "payments.reconcile",
         "schedule": 10 * SECOND,
-        "options": {"expires": 10 * SECOND, "timeout": SENT_WITHIN},
+        "options": {"queue": MONEY, "expires": 10 * SECOND, "timeout": SENT_WITHIN},
     },
 }

@@ -18,8 +18,8 @@ DOCKERFILE: Final = (REPOSITORY / "Dockerfile").read_text(encoding="utf-8")
 
 def test_everything_is_there() -> None:
     assert set(SERVICES) == JOBS | {
-        "mongo-1", "mongo-2", "mongo-3", "redis-cache", "redis-broker", "api-1", "api-2", "api-3", "worker", "beat",
-        "relay", "haproxy", "mail", "stripe",
+        "mongo-1", "mongo-2", "mongo-3", "redis-cache", "redis-broker", "api-1", "api-2", "api-3", "worker",
+        "worker-money", "beat", "relay", "haproxy", "mail", "stripe",
     }  # fmt: skip
 
 
@@ -115,7 +115,8 @@ def test_names_that_must_not_hang_have_the_addresses_that_they_stand_for() -> No
     # then
     for name, address in services.items():
         assert SERVICES[name]["networks"]["shop"]["ipv4_address"] == address
-    for name in ("mongo-1", "mongo-2", "mongo-3", "stripe", "api-1", "worker", "beat", "relay", "migrate"):
+    members = ("mongo-1", "mongo-2", "mongo-3")
+    for name in (*members, "stripe", "api-1", "worker", "worker-money", "beat", "relay", "migrate"):
         assert SERVICES[name]["extra_hosts"] == COMPOSITION["x-addresses"]
 
 
@@ -184,7 +185,7 @@ def test_with_stripe_only_those_who_ask_it_get_a_way_out() -> None:
     assert set(added["services"]) <= set(SERVICES)
     assert added["services"].pop("stripe") == {"profiles": ["never"]}
     assert {name for name, service in added["services"].items() if "outside" in service["networks"]} == {
-        "api-1", "api-2", "api-3", "worker",
+        "api-1", "api-2", "api-3", "worker", "worker-money",
     }  # fmt: skip
     for service in added["services"].values():
         assert service["environment"]["BOOKSTORE_STRIPE_STAND_IN"] == "false"

@@ -42,12 +42,10 @@ class Post:
 
     async def make_events(self) -> None:
         # Books of its own: tests before left orders that hold copies of others.
-        books = [(await self._write("POST", "/books", book_body()))["id"] for _ in range(LETTERS)]
+        books = [await self.a_book() for _ in range(LETTERS)]
         orders = []
         for book in books:
-            await self._write("PATCH", f"/inventory/{book}", {"set": 100, "reason": "test"})
-            bought = order_body(items=[{"book_id": book, "quantity": 1}], payment_method=VISA)
-            orders.append((await self._write("POST", "/orders", bought, by=self.buyer))["id"])
+            orders.append((await self.buy(book))["id"])
             await self._write("PATCH", f"/inventory/{book}", {"set": 1, "reason": "test"})
         told = {
             "$or": [
@@ -57,6 +55,18 @@ class Post:
         }
         await self.until(told, count=2 * LETTERS)
         self.expected |= {row["_id"] async for row in self.rows.find(told, {"_id": 1})}
+
+    async def a_book(self) -> str:
+        book = str((await self._write("POST", "/books", book_body()))["id"])
+        await self._write("PATCH", f"/inventory/{book}", {"set": 100, "reason": "test"})
+        return book
+
+    async def buy(self, book: str) -> dict[str, Any]:
+        bought = order_body(items=[{"book_id": book, "quantity": 1}], payment_method=VISA)
+        return await self._write("POST", "/orders", bought, by=self.buyer)
+
+    async def cancel(self, order: dict[str, Any]) -> None:
+        await self._write("POST", f"/orders/{order['id']}/cancel", {}, by=self.buyer)
 
     async def _write(
         self, method: str, path: str, body: dict[str, Any], *, by: dict[str, str] | None = None
@@ -201,3 +211,21 @@ async def test_each_letter_comes_once(post: Post, trouble: Trouble) -> None:
     await trouble(post)
 
     await post.assert_each_letter_came_once()
+
+
+async def test_money_goes_back_while_nobody_has_time_for_anything_but_letters(post: Post) -> None:
+    # given: as if a mail server that hangs had all who send letters
+    order = await post.buy(await post.a_book())
+    await post.fault(Fault.KILL, "worker")
+
+    # when
+    await post.cancel(order)
+
+    # then
+    await post.until({"kind": "payment.unsettled", "subject": order["payment"]["id"], "state": "delivered"})
+    letters = {"kind": {"$in": ["order.cancelled", "order.refunded"]}, "subject": order["id"]}
+    await post.until(letters | {"state": "waiting"}, count=2)
+
+    # then the letters come, too
+    await post.fault(Fault.RESTART, "worker")
+    await post.until(letters | {"state": "delivered"}, count=2)

@@ -84,7 +84,7 @@ async def test_everything_runs_with_one_primary(system: Stack) -> None:
     # then
     assert [row["name"] for row in status["processes"]] == [
         *("mongo-1", "mongo-2", "mongo-3", "redis-cache", "redis-broker", "api-1", "api-2", "api-3"),
-        *("worker", "beat", "relay", "haproxy", "stripe", "mail"),
+        *("worker", "worker-money", "beat", "relay", "haproxy", "stripe", "mail"),
     ]
     assert {row["state"] for row in status["processes"]} == {"running"}
     assert len(with_role(system, "primary")) == 1
