@@ -85,4 +85,6 @@ def together(names: Names) -> Names:
 
 
 def _spoken(view: BookView) -> tuple[object, ...]:
-    return view.title, view.subtitle, tuple(view.authors), view.series
+    """Return what suggestions are found by: all that the book's search terms are made of."""
+    named = view.title, view.subtitle, tuple(view.authors), view.series
+    return *named, view.description, view.isbn13, view.isbn10

@@ -47,6 +47,8 @@ SESSIONS: Final = "sessions"
 _WATCHED: Final = {
     "$or": [
         {"ns.coll": {"$in": [BOOKS, CATEGORIES, GRANTS]}},
+        # What takes their place, as `$out` does.
+        {"to.coll": {"$in": [BOOKS, CATEGORIES]}},
         # Of the vocabulary only the row that says that all words were counted again.
         {"ns.coll": WORDS, "documentKey._id": WHOLE},
         # Of a session that it ended or got another role; it is refreshed often, and begins unknown to everybody.
@@ -234,7 +236,10 @@ def mark_of(event: Mapping[str, Any]) -> str | None:
 
 
 def touched_by(event: Mapping[str, Any]) -> Names:
-    """Return what a change event touches; anything unusual touches everything."""
+    """Return what a change event touches; anything unusual touches everything.
+
+    Unusual is also a replacement: it doesn't say which ISBN the book had before.
+    """
     if event["ns"]["coll"] == GRANTS:
         return frozenset()
     if event["ns"]["coll"] == WORDS:
@@ -243,7 +248,7 @@ def touched_by(event: Mapping[str, Any]) -> Names:
         return of_sessions([event["documentKey"]["_id"]])
     book = event.get("fullDocument")
     update = event.get("updateDescription")
-    of_one_book = event["ns"]["coll"] == BOOKS and event["operationType"] in ("insert", "update", "replace")
+    of_one_book = event["ns"]["coll"] == BOOKS and event["operationType"] in ("insert", "update")
     changed = _fields_of(update) if update else None
     if not of_one_book or book is None or (changed and changed & {"isbn13", "isbn10"}):
         return frozenset({EVERYTHING})

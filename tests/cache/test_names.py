@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app import clock
-from app.cache.tags import name_of, of_availability, of_book
+from app.cache.tags import SUGGEST, name_of, of_availability, of_book
 from app.errors import NotFound
 from app.schemas.book import BookView
 from app.schemas.fields import isbn10_of
@@ -66,6 +66,13 @@ def test_what_finds_a_book_is_a_name_that_its_changes_touch(spelled: tuple[str, 
 
     assert found == {"isbn13": isbn13}
     assert name_of(spelling) in of_book(None, book) & of_availability(book)
+
+
+@pytest.mark.parametrize("changed", [{"description": "A quokka."}, {"isbn13": _ISBN13}, {"isbn10": _ISBN10}])
+def test_suggestions_change_with_all_that_they_are_found_by(changed: dict[str, str]) -> None:
+    before = BookView.model_validate(_BOOK | {"isbn13": None, "isbn10": None})
+
+    assert SUGGEST in of_book(before, before.model_copy(update=changed))
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,8 @@ def an_event(**overrides: Any) -> dict[str, Any]:
     [
         (an_event(), OWN | {BOOKS, SEARCH}),
         (an_event(operationType="insert", updateDescription=None), OWN | LISTS),
-        (an_event(operationType="replace", updateDescription=None), OWN | LISTS),
+        (an_event(operationType="replace", updateDescription=None), {EVERYTHING}),
+        (an_event(operationType="rename", updateDescription=None, ns={"coll": "tmp"}), {EVERYTHING}),
         (an_event(updateDescription={"updatedFields": {"title": "Emma"}}), OWN | {BOOKS, SEARCH, SUGGEST}),
         (an_event(updateDescription={"truncatedArrays": [{"field": "search.terms"}]}), OWN | {BOOKS, SEARCH, SUGGEST}),
         (an_event(updateDescription={"updatedFields": {"categories.0.name": "X"}}), OWN | {BOOKS, SEARCH, CATEGORIES}),
@@ -77,6 +78,21 @@ async def test_a_write_from_outside_is_shown_within_a_second(watched: tuple[Shar
 
     for name in ("bk_1", "9780441478125", BOOKS):
         await until(lambda name=name: gone(store, name))  # type: ignore[misc]  # a lambda with its loop's value
+
+
+async def test_what_takes_the_place_of_all_books_is_shown(watched: tuple[SharedStore, Database]) -> None:
+    # given
+    store, database = watched
+    await database.database["staged"].insert_one({"_id": "bk_1"})
+    await until(lambda: believed(store))
+    await fill(store, "bk_1", b"10")
+
+    # when: it keeps the indexes
+    await (await database.database["staged"].aggregate([{"$out": "books"}])).to_list()
+    await database.database["staged"].delete_many({})
+
+    # then
+    await until(lambda: gone(store, "bk_1"))
 
 
 async def test_a_redis_that_hung_through_a_write_is_believed_only_when_all_is_made_up_for(
