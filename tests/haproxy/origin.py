@@ -99,6 +99,10 @@ class Origin:
         method, target, _ = head[0].split(" ")
         headers = {name.lower(): value.strip() for name, value in (line.split(":", 1) for line in head[1:] if line)}
         body = await reader.readexactly(int(headers.get("content-length", "0")))
+        if headers.get("transfer-encoding") == "chunked":
+            while size := int(await reader.readline(), 16):
+                body += (await reader.readexactly(size + 2))[:size]
+            await reader.readline()
         seen = Seen(method, target, headers, body)
         if target.startswith("/readyz"):
             self.checks.append(seen)

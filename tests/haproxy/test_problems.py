@@ -110,24 +110,6 @@ async def test_a_replica_that_never_answers_is_504(start_edge: StartEdge, origin
     }  # fmt: skip
 
 
-async def test_a_huge_body_is_413_before_it_is_read(edge: Edge, origin: Origin) -> None:
-    # when
-    head = (
-        b"POST /api/v1/books HTTP/1.1\r\nHost: shop\r\nX-Request-ID: the-request-1\r\nConnection: close\r\n"
-        b"Content-Length: 8388609\r\n\r\n"
-    )
-    said = await edge.raw(head)
-    # then
-    top, _, body = said.data.partition(b"\r\n\r\n")
-    assert top.startswith(b"HTTP/1.1 413 ")
-    assert json.loads(body) == {
-        "type": "/docs/errors#payload_too_large", "title": "Request Entity Too Large", "status": 413,
-        "detail": "The body is larger than 64 KiB.", "instance": "/api/v1/books", "code": "payload_too_large",
-        "request_id": "the-request-1", "retryable": False,
-    }  # fmt: skip
-    assert origin.seen == []
-
-
 async def test_metrics_are_for_trusted_addresses(start_edge: StartEdge, origin: Origin) -> None:
     # given
     edge = await start_edge(origin, HAPROXY_TRUSTED="127.0.0.2 192.0.2.0/24")
@@ -207,7 +189,7 @@ async def test_a_ten_thousand_character_query_reaches_a_replica(edge: Edge, orig
     assert (answer.status_code, len(origin.seen[0].target)) == (200, len("/api/v1/books/search?q=") + 10_000)
 
 
-@pytest.mark.parametrize("given", ["short", "has space in it", "x" * 129, "bäd-enough-id", ""])
+@pytest.mark.parametrize("given", ["short", "has space in it", "x" * 129, "bäd-enough-id", "", 'abcdefgh, x"y'])
 async def test_a_badly_formed_request_id_is_replaced(edge: Edge, origin: Origin, given: str) -> None:
     # when
     answer = await edge.client.get("/api/v1/cart", headers=[(b"X-Request-ID", given.encode())])
@@ -255,17 +237,6 @@ async def test_a_method_that_nobody_knows_is_405(edge: Edge, origin: Origin) -> 
     # then
     assert (answer.status_code, problem(answer)["code"]) == (405, "method_not_allowed")
     assert answer.headers["allow"] == "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
-    assert origin.seen == []
-
-
-async def test_a_body_that_does_not_come_holds_no_replica(edge: Edge, origin: Origin) -> None:
-    # when
-    begun = b"POST /api/v1/orders HTTP/1.1\r\nHost: shop\r\nX-Request-ID: the-request-1\r\nContent-Length: 9\r\n\r\n{"
-    answer = await edge.raw(begun, wait=30)
-    # then
-    head, _, body = answer.data.partition(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 408 ")
-    assert (json.loads(body)["code"], json.loads(body)["request_id"]) == ("request_timeout", "the-request-1")
     assert origin.seen == []
 
 
