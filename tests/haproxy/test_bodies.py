@@ -12,8 +12,11 @@ from tests.haproxy.origin import Origin
 
 async def test_a_huge_body_is_413_before_it_is_read(edge: Edge, origin: Origin) -> None:
     # when
-    head = b"POST /api/v1/books HTTP/1.1\r\nHost: shop\r\nX-Request-ID: the-request-1\r\nContent-Length: 65537\r\n\r\n"
-    said = await edge.raw(head, wait=1)
+    head = (
+        b"POST /api/v1/books HTTP/1.1\r\nHost: shop\r\nX-Request-ID: the-request-1\r\nConnection: close\r\n"
+        b"Content-Length: 65537\r\n\r\n"
+    )
+    said = await edge.raw(head)
     # then
     top, _, body = said.data.partition(b"\r\n\r\n")
     assert top.startswith(b"HTTP/1.1 413 ")
