@@ -87,7 +87,7 @@ def up(
 ) -> None:
     """Start everything; running it twice is fine.
 
-    Three mongod, two Redis, the API replicas, relay, Celery worker and beat, HAProxy, a payment and a mail stand-in.
+    Three mongod, two Redis, the API replicas, relay, Celery workers and beat, HAProxy, a payment and a mail stand-in.
     An empty catalogue gets the starter books.
 
       ./bookstore up --port 9000 --replicas 2
