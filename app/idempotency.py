@@ -182,6 +182,21 @@ class Once(Generic[T]):
             replayed=True,
         )
 
+    async def replay(self, writer: Writer) -> Answer | None:
+        """Return the answer that is stored under the key, if one is, when its commit is visible: as `perform` does.
+
+        For what counts or checks something before its transaction: a repeat must not meet that.
+
+        Raises:
+            IdempotencyKeyReused: the key came with another request.
+        """
+        if self.claim is None:
+            return None
+        answer = await writer.database.fresh(self.earlier)
+        if answer is not None:
+            await writer.invalidator.touch(answer.touches)
+        return answer
+
     async def finish(self, answer: Answer, body: bytes) -> Answer:
         """Put the last part into an unfinished answer; whoever does so first decides it for all.
 

@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from app.cache import tags
 from app.lifespan import Resources
 from app.models.user import User
 from tests.api.test_problems import assert_problem
@@ -81,6 +82,36 @@ async def test_a_new_password_ends_the_other_sessions(client: httpx.AsyncClient,
     assert (await client.get(ME, headers=me)).status_code == 200
     assert_problem(await client.get(ME, headers=elsewhere), 401, "token_revoked")
     assert ((await _sign_in(client)).status_code, (await _sign_in(client, ANOTHER)).status_code) == (401, 200)
+
+
+async def test_a_new_password_that_is_sent_again_is_answered_and_no_guess(
+    client: httpx.AsyncClient, shop: Resources, me: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given: one more session, which ends
+    await _sign_in(client)
+    sessions = (await client.get(f"{ME}/sessions", headers=me)).json()["data"]
+    ended = tags.of_sessions(one["id"] for one in sessions if not one["current"])
+    touched: list[frozenset[str]] = []
+    touch = shop.writer.invalidator.touch
+
+    async def noted(names: frozenset[str], **told: Any) -> None:
+        touched.append(names)
+        await touch(names, **told)
+
+    monkeypatch.setattr(shop.writer.invalidator, "touch", noted)
+    changed = {"current_password": PASSWORD, "password": ANOTHER}
+
+    # when: more often than anybody may guess
+    keyed = me | {"Idempotency-Key": "once"}
+    answers = [await client.post(f"{ME}/password", json=changed, headers=keyed) for _ in range(12)]
+
+    # then: each repeat makes sure that the ended session is forgotten, as the first may have died before it did
+    assert [answer.status_code for answer in answers] == [204] * 12
+    assert [answer.headers.get("idempotency-replayed") for answer in answers] == [None] + ["true"] * 11
+    assert touched == [ended] * 12
+    assert (await _sign_in(client, ANOTHER)).status_code == 200
+    again = await client.post(f"{ME}/password", json=changed | {"password": f"{ANOTHER}!"}, headers=keyed)
+    assert_problem(again, 422, "idempotency_key_reused")
 
 
 async def test_sessions_are_listed_and_ended_one_by_one(client: httpx.AsyncClient, me: dict[str, str]) -> None:
