@@ -28,11 +28,13 @@ async def ask_for_confirmation(desk: Desk, user: User, attempt: Attempt) -> None
 
 
 async def send_again(desk: Desk, user_id: str, *, device: Device, once: Once[None]) -> Answer:
-    """Have the letter sent again; nothing is sent where the address is confirmed already.
+    """Have the letter sent again; nothing is sent where the address is confirmed already. A repeat counts as none.
 
     Raises:
         RateLimited: too many letters to this address.
     """
+    if (earlier := await once.replay(desk.writer)) is not None:
+        return earlier
     user = await desk.writer.database.fresh(partial(User.of_id, user_id))
     if user is None:
         raise NotFound("There is no such user.")

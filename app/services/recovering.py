@@ -23,11 +23,13 @@ from app.user_tokens import hash_of
 async def forget_password(desk: Desk, email: str, *, device: Device, once: Once[None]) -> Answer:
     """Have a letter sent that lets its reader set a new password; older ones hold no longer.
 
-    Does as much, writes as much, and answers the same where nobody has the address.
+    Does as much, writes as much, and answers the same where nobody has the address. A repeat counts as no letter.
 
     Raises:
         RateLimited: too many letters to this address, whether anybody has it or not.
     """
+    if (earlier := await once.replay(desk.writer)) is not None:
+        return earlier
     name = folded(email)
     await count_letter(desk, name, device)
     user = await desk.writer.database.fresh(lambda: User.of_login(name))

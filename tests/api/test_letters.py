@@ -138,6 +138,24 @@ async def test_nobody_learns_whether_an_address_is_known(client: httpx.AsyncClie
     assert len(await _letters(shop, "user.password_reset_requested")) == 1
 
 
+async def test_a_request_for_a_letter_that_is_sent_again_is_answered_and_no_letter(
+    client: httpx.AsyncClient, shop: Resources
+) -> None:
+    mine = bearer((await a_user(client))["access_token"])
+    keys, body = {"Idempotency-Key": "once"}, {"email": "ada@example.com"}
+
+    # when: of five letters registering took one
+    resent = [await client.post(f"{API}/auth/email/resend", headers=mine | keys) for _ in range(7)]
+    forgotten = [await client.post(f"{API}/auth/password/forgot", json=body, headers=keys) for _ in range(7)]
+
+    for answers in (resent, forgotten):
+        assert [answer.status_code for answer in answers] == [202] * 7
+        assert [answer.headers.get("idempotency-replayed") for answer in answers] == [None] + ["true"] * 6
+    assert len(await _letters(shop, "user.verification_requested")) == 2
+    assert len(await _letters(shop, "user.password_reset_requested")) == 1
+    assert [(await _forget(client)).status_code for _ in range(3)] == [202, 202, 429]
+
+
 async def test_a_letter_of_a_former_address_is_no_good(client: httpx.AsyncClient, shop: Resources) -> None:
     tokens = await a_user(client)
     await _forget(client)
