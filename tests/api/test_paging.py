@@ -13,7 +13,7 @@ from app.models.book import Book
 from app.schemas.book import Rating
 from tests.api.test_problems import assert_problem
 from tests.factories.accounts import PASSWORD, a_user, bearer
-from tests.factories.books import API
+from tests.factories.books import API, a_book
 from tests.factories.buying import a_stocked_book, an_address, order
 
 FIELDS = ("title", "price", "published_year", "rating", "popularity", "created_at")
@@ -88,6 +88,27 @@ async def test_pages_are_the_sorted_list_cut_in_pieces(
         url = response.links["next"]["url"] if "next" in response.links else None
 
     assert seen == _sorted(books, sort)
+
+
+@pytest.mark.parametrize("sort", ["title", "-title,price"])
+async def test_pages_go_on_after_the_longest_titles(
+    client: httpx.AsyncClient, staff: httpx.AsyncClient, sort: str
+) -> None:
+    # given: each letter becomes up to three, or eighteen
+    titles = ["값 " * 249 + end for end in "ab"] + ["\ufdfa" * 499 + end for end in "ab"]
+    for title in titles:
+        await a_book(staff, title=title)
+
+    # when
+    seen, url = list[str](), f"{API}/books?limit=1&sort={sort}"
+    while url:
+        answer = await client.get(url)
+        assert answer.status_code == 200, answer.text
+        seen += [book["title"] for book in answer.json()["data"]]
+        url = answer.links.get("next", {}).get("url", "")
+
+    # then
+    assert sorted(seen) == sorted(titles)
 
 
 @pytest.mark.parametrize("what", ["sessions", "addresses", "events"])

@@ -72,6 +72,23 @@ async def test_both_encodings_are_kept_side_by_side(edge: Edge, origin: Origin, 
     assert len(origin.seen) == 2
 
 
+async def test_the_longest_cursor_passes_both_ways(edge: Edge, origin: Origin) -> None:
+    # given: of a title of 500 letters of those that grow most
+    link = f"/api/v1/books?sort=title&cursor={'x' * 22_200}"
+
+    async def script(_: Seen) -> Answer:
+        return catalogue(Link=f'<{link}>; rel="next"')
+
+    origin.script = script  # type: ignore[method-assign]
+    # when
+    answers = [await edge.client.get("/api/v1/books?sort=title") for _ in range(2)]
+    further = await edge.client.get(answers[1].links["next"]["url"])
+    # then
+    assert [answer.status_code for answer in (*answers, further)] == [200] * 3
+    assert answers[1].headers["cache-status"] == "haproxy; hit"
+    assert origin.seen[-1].target == link
+
+
 async def test_the_edge_still_answers_while_no_replica_does(edge: Edge, origin: Origin, book_path: str) -> None:
     # given
     numbered(origin)
