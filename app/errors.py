@@ -31,7 +31,11 @@ BookstoreError                      code, a sentence for people, data
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
+
+SOME_FIELDS: Final = "Some fields are not valid; see errors."
+_LONGEST_DETAIL: Final = 1_000
+"""Characters; nobody reads a longer one, and a small body mustn't make a large answer."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +110,8 @@ class InvalidInput(BookstoreError):
 
     def __init__(self, *fields: FieldError) -> None:
         """Take the fields at fault."""
-        super().__init__("; ".join(f"{field.pointer}: {field.detail}" for field in fields))
+        detail = "; ".join(f"{field.pointer}: {field.detail}" for field in fields)
+        super().__init__(detail if len(detail) <= _LONGEST_DETAIL else SOME_FIELDS)
         self.fields = fields
 
 

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.database import as_domain_error
-from app.errors import BookstoreError, FieldError, PreconditionFailed, RateLimited, json_pointer
+from app.errors import SOME_FIELDS, BookstoreError, FieldError, PreconditionFailed, RateLimited, json_pointer
 from app.ids import OrderId, PaymentId
 from app.money import Money
 from app.problem_codes import CODES
@@ -151,7 +151,7 @@ def install(app: FastAPI) -> None:
         fields = [FieldError(_pointer(e["loc"]), e["type"], sentence_of(e)) for e in error.errors()]
         if any(e["type"] == "json_invalid" for e in error.errors()):
             return _respond(request, _Refusal("malformed_json", "The body is not valid JSON."))
-        return _respond(request, _Refusal("validation_error", "Some fields are not valid; see errors.", fields))
+        return _respond(request, _Refusal("validation_error", SOME_FIELDS, fields))
 
     @app.exception_handler(HTTPException)
     async def _framework(request: Request, error: HTTPException) -> Response:

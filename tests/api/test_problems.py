@@ -194,11 +194,19 @@ async def test_details_are_in_plain_words(
 
 
 async def test_a_small_body_makes_no_large_problem(staff: httpx.AsyncClient) -> None:
-    body = {f"unknown{number}": None for number in range(3000)}
+    path = f"{API}/books/{(await a_book(staff))['id']}"
+    body = {f"unknown{number}": 1 for number in range(3000)}
 
-    problem = assert_problem(await staff.post(f"{API}/books", json=body), 422, "validation_error")
+    made = await staff.post(f"{API}/books", json=body)
+    patched = await staff.patch(path, json=body, headers={"If-Match": "*"})
+    few = await staff.patch(path, json={"colour": 1, "smell": 1}, headers={"If-Match": "*"})
 
-    assert len(problem["errors"]) == 100
+    for answer in (made, patched):
+        problem = assert_problem(answer, 422, "validation_error")
+        assert (len(problem["errors"]), problem["detail"]) == (100, "Some fields are not valid; see errors.")
+        assert len(answer.content) < len(answer.request.content) / 3
+    unknown = "is not known here; leave it out"
+    assert few.json()["detail"] == f"/colour: {unknown}; /smell: {unknown}"
 
 
 @pytest.mark.parametrize(
