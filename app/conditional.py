@@ -25,10 +25,8 @@ def body_of(model: BaseModel) -> bytes:
     return model.model_dump_json().encode()
 
 
-def _named(header: str, etag: str) -> bool:
-    # A proxy that compresses an answer makes its ETag weak; the tag still names the same representation.
-    tags = (part.strip().removeprefix("W/") for part in header.split(","))
-    return header.strip() == "*" or etag in tags
+def _tags(header: str) -> list[str]:
+    return [part.strip() for part in header.split(",")]
 
 
 def conditional(
@@ -37,8 +35,9 @@ def conditional(
     """Return 200 with the JSON body and its ETag, or 304 where the client has it already."""
     tag = etag or etag_of(body)
     fields = {"ETag": tag, "Cache-Control": PUBLIC, **(headers or {})}
-    known = request.headers.get("if-none-match")
-    if known is not None and _named(known, tag):
+    known = _tags(",".join(request.headers.getlist("if-none-match")))
+    # Compared weakly (13.1.2): a proxy that compresses an answer makes its ETag weak.
+    if known == ["*"] or tag in (one.removeprefix("W/") for one in known):
         return Response(status_code=304, headers=fields)
     return Response(body, media_type="application/json", headers=fields)
 
@@ -48,10 +47,11 @@ def require_match(if_match: str | None, current: str) -> None:
 
     Raises:
         PreconditionRequired: no `If-Match` came.
-        PreconditionFailed: it names another representation.
+        PreconditionFailed: it names another representation, or this one weakly: tags are compared strongly (13.1.1).
     """
     if if_match is None:
         raise PreconditionRequired("Send If-Match with the ETag that you last saw.")
     # Who saw it compressed saw it.
-    if not _named(if_match.replace(f'{_CODED}"', '"'), current):
+    tags = _tags(if_match.replace(f'{_CODED}"', '"'))
+    if tags != ["*"] and current not in tags:
         raise PreconditionFailed("It was changed in the meantime; look again and repeat your change.", etag=current)

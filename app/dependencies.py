@@ -130,8 +130,18 @@ async def _public(request: Request, shop: Shop) -> Public:
 Catalogue = Annotated[Public, Depends(_public)]
 """Answers a public read through the cache."""
 
-IfMatch = Annotated[str | None, Header(description="The ETag that you last saw", max_length=1000)]
-"""The client's `If-Match`."""
+_IfMatchHeader = Annotated[
+    str | None, Header(alias="if-match", description="The ETag that you last saw", max_length=1000)
+]
+
+
+async def _if_match(request: Request, _: _IfMatchHeader = None) -> str | None:
+    lines = request.headers.getlist("if-match")
+    return ", ".join(lines) if lines else None
+
+
+IfMatch = Annotated[str | None, Depends(_if_match)]
+"""The client's `If-Match`: several lines are one list (RFC 9110, section 5.3)."""
 
 
 CartToken = Annotated[

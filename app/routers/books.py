@@ -68,7 +68,7 @@ async def get_book(book_id: str, catalogue: Catalogue) -> Response:
 
 @router.put("/books/{book_id}", response_model=BookView, responses=GUARDED | problems(409, 410))
 async def replace_book(
-    book_id: str, body: BookInput, shop: Shop, staff: Staff, key: IdempotencyKey, if_match: IfMatch = None
+    book_id: str, body: BookInput, shop: Shop, staff: Staff, key: IdempotencyKey, if_match: IfMatch
 ) -> Response:
     """Replace every writable field of a book; fields left out become empty."""
     once = Once[BookView](key, written)
@@ -77,7 +77,7 @@ async def replace_book(
 
 @router.patch("/books/{book_id}", response_model=BookView, responses=GUARDED | problems(409, 410))
 async def patch_book(
-    book_id: str, body: MergePatch, shop: Shop, staff: Staff, key: IdempotencyKey, if_match: IfMatch = None
+    book_id: str, body: MergePatch, shop: Shop, staff: Staff, key: IdempotencyKey, if_match: IfMatch
 ) -> Response:
     """Change some fields of a book by a JSON merge patch."""
     once = Once[BookView](key, written)
@@ -85,9 +85,7 @@ async def patch_book(
 
 
 @router.delete("/books/{book_id}", status_code=204, responses=GUARDED | problems(410))
-async def archive_book(
-    book_id: str, shop: Shop, staff: Staff, key: IdempotencyKey, if_match: IfMatch = None
-) -> Response:
+async def archive_book(book_id: str, shop: Shop, staff: Staff, key: IdempotencyKey, if_match: IfMatch) -> Response:
     """Archive a book: it leaves the catalogue, and orders keep their copy."""
     once = Once[None](key, nothing)
     return response_of(await cataloguing.archive_book(shop.writer, book_id, if_match=if_match, once=once))
@@ -106,9 +104,7 @@ async def get_cover(book_id: str, catalogue: Catalogue) -> Response:
 
 
 @router.delete("/books/{book_id}/cover", status_code=204, responses=GUARDED | problems(410))
-async def remove_cover(
-    book_id: str, shop: Shop, staff: Staff, key: IdempotencyKey, if_match: IfMatch = None
-) -> Response:
+async def remove_cover(book_id: str, shop: Shop, staff: Staff, key: IdempotencyKey, if_match: IfMatch) -> Response:
     """Take a book's cover away; If-Match is the book's ETag."""
     once = Once[None](key, nothing)
     return response_of(await cataloguing.remove_cover(shop.writer, book_id, if_match=if_match, once=once))

@@ -31,7 +31,7 @@ async def get_cart(shop: Shop, shopper: Shopper) -> Response:
 
 
 @router.delete("/cart", status_code=204, responses=CART_WRITE)
-async def clear_cart(shop: Shop, shopper: Shopper, key: CartKey, if_match: IfMatch = None) -> Response:
+async def clear_cart(shop: Shop, shopper: Shopper, key: CartKey, if_match: IfMatch) -> Response:
     """Empty one's cart."""
     once = Once[CartView](key, nothing)
     return response_of(
@@ -48,7 +48,7 @@ async def put_in_cart(body: CartItem, shop: Shop, shopper: Shopper, key: CartKey
 
 @router.put("/cart/items/{book_id}", response_model=CartView, responses=CART_WRITE | problems(409))
 async def set_cart_quantity(
-    book_id: str, body: CartQuantity, shop: Shop, shopper: Shopper, key: CartKey, if_match: IfMatch = None
+    book_id: str, body: CartQuantity, shop: Shop, shopper: Shopper, key: CartKey, if_match: IfMatch
 ) -> Response:
     """Say how many copies of a book one wants; 0 takes it out."""
     once = Once[CartView](key, written)
@@ -60,7 +60,7 @@ async def set_cart_quantity(
 
 @router.patch("/cart/items/{book_id}", response_model=CartView, responses=CART_WRITE | problems(409))
 async def change_cart_quantity(
-    book_id: str, body: CartQuantity, shop: Shop, shopper: Shopper, key: CartKey, if_match: IfMatch = None
+    book_id: str, body: CartQuantity, shop: Shop, shopper: Shopper, key: CartKey, if_match: IfMatch
 ) -> Response:
     """Say how many copies of a book one wants; the same as PUT."""
     once = Once[CartView](key, written)
@@ -71,9 +71,7 @@ async def change_cart_quantity(
 
 
 @router.delete("/cart/items/{book_id}", status_code=204, responses=CART_WRITE)
-async def take_out_of_cart(
-    book_id: str, shop: Shop, shopper: Shopper, key: CartKey, if_match: IfMatch = None
-) -> Response:
+async def take_out_of_cart(book_id: str, shop: Shop, shopper: Shopper, key: CartKey, if_match: IfMatch) -> Response:
     """Take a book out of one's cart."""
     once = Once[CartView](key, nothing)
     answer = await carts.take_out(shop.writer, shopper, book_id, if_match=if_match, settings=shop.settings, once=once)

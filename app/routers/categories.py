@@ -46,7 +46,7 @@ async def get_category(category: str, catalogue: Catalogue) -> Response:
 
 @router.put("/{category}", response_model=CategoryView, responses=GUARDED | problems(409))
 async def replace_category(
-    category: str, body: CategoryInput, shop: Shop, staff: Staff, key: IdempotencyKey, if_match: IfMatch = None
+    category: str, body: CategoryInput, shop: Shop, staff: Staff, key: IdempotencyKey, if_match: IfMatch
 ) -> Response:
     """Replace a category's fields; a new parent moves it with everything below it."""
     once = Once[CategoryView](key, written)
@@ -55,7 +55,7 @@ async def replace_category(
 
 @router.patch("/{category}", response_model=CategoryView, responses=GUARDED | problems(409))
 async def patch_category(
-    category: str, body: MergePatch, shop: Shop, staff: Staff, key: IdempotencyKey, if_match: IfMatch = None
+    category: str, body: MergePatch, shop: Shop, staff: Staff, key: IdempotencyKey, if_match: IfMatch
 ) -> Response:
     """Change some of a category's fields by a JSON merge patch."""
     once = Once[CategoryView](key, written)
@@ -63,9 +63,7 @@ async def patch_category(
 
 
 @router.delete("/{category}", status_code=204, responses=GUARDED | problems(409))
-async def delete_category(
-    category: str, shop: Shop, staff: Staff, key: IdempotencyKey, if_match: IfMatch = None
-) -> Response:
+async def delete_category(category: str, shop: Shop, staff: Staff, key: IdempotencyKey, if_match: IfMatch) -> Response:
     """Delete a category that holds no books and no categories."""
     once = Once[None](key, nothing)
     return response_of(await shelving.delete_category(shop.writer, category, if_match=if_match, once=once))

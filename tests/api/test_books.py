@@ -1,6 +1,7 @@
 import httpx
 
 from app.lifespan import Resources
+from tests.api.test_problems import assert_problem
 from tests.factories.books import API, a_book, a_category, book_body, stock_of
 
 
@@ -65,6 +66,19 @@ async def test_a_change_needs_the_current_etag(staff: httpx.AsyncClient, client:
     assert wrong.headers["etag"] == etag
     assert right.json()["price"] == {"amount": 999, "currency": "USD"}
     assert late.headers["etag"] == right.headers["etag"] == (await client.get(path)).headers["etag"]
+
+
+async def test_if_match_compares_strongly_and_its_lines_are_one_list(staff: httpx.AsyncClient) -> None:
+    path = f"{API}/books/{(await a_book(staff))['id']}"
+    etag = (await staff.get(path)).headers["etag"]
+
+    weak = await staff.patch(path, json={"pages": 1}, headers={"If-Match": f"W/{etag}"})
+    others = await staff.patch(path, json={"pages": 1}, headers=[("If-Match", '"a"'), ("If-Match", '"b"')])
+    among = await staff.patch(path, json={"pages": 1}, headers=[("If-Match", '"a"'), ("If-Match", etag)])
+
+    assert_problem(weak, 412, "precondition_failed")
+    assert_problem(others, 412, "precondition_failed")
+    assert (among.status_code, among.json()["pages"]) == (200, 1)
 
 
 async def test_a_client_that_has_the_current_answer_gets_304(
