@@ -14,7 +14,7 @@ from app.routers.books import MergePatch
 from app.routers.responses import GUARDED, LISTED, READ, STAFF_WRITE, Responses, links, problems
 from app.schemas.book import BookView
 from app.schemas.book_query import BookListQuery
-from app.schemas.category import CategoryInput, CategoryView
+from app.schemas.category import CategoryInput, CategoryView, TreeQuery
 from app.services import browsing, shelving
 
 router = APIRouter(prefix="/categories", tags=["categories"])
@@ -26,7 +26,7 @@ _MADE: Responses = {201: {"links": links("category", *_AFTER_CREATION)}}
 
 
 @router.get("", response_model=Page[CategoryView], responses=LISTED)
-async def list_categories(catalogue: Catalogue) -> Response:
+async def list_categories(query: Annotated[TreeQuery, Query()], catalogue: Catalogue) -> Response:
     """Get the whole tree: the roots by name, each with everything below it, with counts of books."""
     return await catalogue(tags.CATEGORIES, shelving.category_tree)
 

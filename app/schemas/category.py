@@ -35,6 +35,12 @@ class CategoryInput(BaseModel):
     parent: Annotated[CategoryReference | None, Field(description="Id or slug of the category above it")] = None
 
 
+class TreeQuery(BaseModel):
+    """Asks for the tree, which has neither pages nor filters."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
 class CategoryView(BaseModel):
     """A category, as everybody sees it."""
 

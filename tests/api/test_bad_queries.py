@@ -88,6 +88,23 @@ async def test_wrong_queries_are_refused(client: httpx.AsyncClient, query: str) 
         assert problem["errors"]
 
 
+@pytest.mark.parametrize(
+    "query", ["limit=0", "sort=foo", "cursor=x", "parent=fiction", "limit[$gt]=0", "%00=1", "=", "x"]
+)
+async def test_the_tree_of_categories_has_no_parameters(client: httpx.AsyncClient, query: str) -> None:
+    # given: the whole tree is kept
+    assert (await client.get(f"{API}/categories")).status_code == 200
+    assert (await client.get(f"{API}/categories?")).status_code == 200
+
+    # when: a second time, too
+    answers = [await client.get(f"{API}/categories?{query}") for _ in range(2)]
+
+    # then
+    for answer in answers:
+        [field] = assert_problem(answer, 422, "validation_error")["errors"]
+        assert field["code"] == "extra_forbidden"
+
+
 async def test_a_range_that_ends_before_it_begins_is_pointed_at(client: httpx.AsyncClient) -> None:
     response = await client.get(f"{API}/books?price_min=2&price_max=1&published_from=2000&published_to=1999")
 

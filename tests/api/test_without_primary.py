@@ -109,11 +109,11 @@ async def test_what_needs_no_database_is_refused_at_once(alone: httpx.AsyncClien
 async def test_a_read_that_fails_is_logged_with_all_that_was_said_meanwhile(
     alone: httpx.AsyncClient, log: Path
 ) -> None:
-    answer = await alone.get(f"{API}/categories?parent=ada@example.com", headers={"X-Request-ID": "failing-read"})
+    answer = await alone.get(f"{API}/books?author=ada@example.com", headers={"X-Request-ID": "failing-read"})
 
     assert_problem(answer, 503, "no_primary")
     said = await lines_of("failing-read", log)
     assert {"database error", "answered"} <= {one["message"] for one in said}
     [line] = [one for one in said if one["message"] == "answered"]
-    assert (line["level"], line["method"], line["path"], line["status"]) == ("ERROR", "GET", f"{API}/categories", 503)
+    assert (line["level"], line["method"], line["path"], line["status"]) == ("ERROR", "GET", f"{API}/books", 503)
     assert "ada" not in str(said)
