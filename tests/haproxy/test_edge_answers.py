@@ -76,7 +76,7 @@ async def test_the_longest_cursor_passes_both_ways(edge: Edge, origin: Origin) -
     # given: of a title of 500 letters of those that grow most
     link = f"/api/v1/books?sort=title&cursor={'x' * 22_200}"
 
-    async def script(_: Seen) -> Answer:
+    async def script(seen: Seen) -> Answer:
         return catalogue(Link=f'<{link}>; rel="next"')
 
     origin.script = script  # type: ignore[method-assign]
