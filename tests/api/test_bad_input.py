@@ -82,6 +82,8 @@ async def test_an_empty_body_is_invalid(staff: httpx.AsyncClient) -> None:
         "application/x-www-form-urlencoded",
         "multipart/form-data; boundary=x",
         "application/jsonp",
+        "text/x+json",
+        "application/x/y+json",
         "*/*",
     ],
 )
