@@ -37,5 +37,6 @@ EXPOSE 8000
 HEALTHCHECK --interval=5s --timeout=4s --start-period=20s --retries=3 \
   CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:8000/readyz', timeout=3)"]
 CMD ["python", "-m", "uvicorn", "app.main:create_app", "--factory", "--host", "0.0.0.0", "--port", "8000", \
-     "--loop", "uvloop", "--http", "httptools", "--timeout-keep-alive", "75", "--timeout-graceful-shutdown", "20", \
+     "--loop", "uvloop", "--http", "httptools", "--ws", "none", "--timeout-keep-alive", "75", \
+     "--timeout-graceful-shutdown", "20", \
      "--no-access-log", "--no-server-header", "--no-proxy-headers"]

@@ -128,6 +128,7 @@ def _apis(profile: Profile, environment: dict[str, str]) -> list[ProcessSpec]:
             command=(
                 *(sys.executable, "-m", "uvicorn", "app.main:create_app", "--factory"),
                 *("--host", "127.0.0.1", "--port", str(port), "--loop", "uvloop", "--http", "httptools"),
+                *("--ws", "none"),  # a handshake is a request like others, not a bare 403 of uvicorn's
                 *("--timeout-keep-alive", "75", "--timeout-graceful-shutdown", "20"),
                 *("--no-access-log", "--no-server-header", "--no-proxy-headers"),
             ),

@@ -128,3 +128,17 @@ async def test_an_unknown_method_is_refused() -> None:
 
     assert (answer.status, answer.problem["code"]) == (405, "method_not_allowed")
     assert answer.headers["allow"] == "GET, HEAD, PUT, PATCH, DELETE, OPTIONS"
+
+
+async def test_a_websocket_s_handshake_is_answered_as_any_request() -> None:
+    handshake = (
+        b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    )
+
+    nowhere, books = [
+        await _send(_request(target, headers=handshake)) for target in (b"/api/v1/socket", b"/api/v1/books?limit=1")
+    ]
+
+    assert (nowhere.status, nowhere.problem["code"]) == (404, "not_found")
+    assert (books.status, len(json.loads(books.body)["data"])) == (200, 1)

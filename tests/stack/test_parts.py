@@ -1,4 +1,5 @@
 import asyncio
+import json
 import os
 import smtplib
 import subprocess
@@ -15,6 +16,7 @@ from stack.logs import last_lines, rotate
 from stack.mail_sink import Folder
 from stack.mailbox import mails_in
 from stack.probes import smtp_greets
+from stack.processes import process_specs
 from stack.profile import REPOSITORY, Profile, throwaway_profile
 from stack.secrets import load_secrets
 from stack.tokens import minted_token
@@ -66,6 +68,17 @@ def test_a_profile_survives_its_journey_to_the_supervisor(tmp_path: Path) -> Non
     # then
     assert Profile.from_json(profile.to_json()) == profile
     assert len(set(profile.ports.listeners().values())) == len(profile.ports.listeners()) == 11
+
+
+def test_a_replica_is_started_here_as_it_is_in_the_image(tmp_path: Path) -> None:
+    # given
+    profile = throwaway_profile("other", folder=tmp_path, first_port=25000)
+    dockerfile = (REPOSITORY / "Dockerfile").read_text(encoding="utf-8")
+    # when
+    here = next(spec.command for spec in process_specs(profile, load_secrets(tmp_path)) if spec.kind == "api")
+    there = json.loads(dockerfile.rpartition("\nCMD ")[2].replace("\\\n", ""))
+    # then: but for addresses
+    assert list(here[here.index("--loop") :]) == there[there.index("--loop") :]
 
 
 def test_a_long_path_still_has_room_for_sockets(tmp_path: Path) -> None:
