@@ -19,8 +19,6 @@ from app.settings import Settings
 T = TypeVar("T")
 Position = tuple[Any, ...]
 
-MAX_LIMIT: Final = 100
-DEFAULT_LIMIT: Final = 20
 COUNTED_UP_TO: Final = 10_000
 """`?include=total` counts no further: the answer then says `gte`."""
 
