@@ -52,6 +52,8 @@ async def test_a_body_of_which_most_came_holds_no_replica_either(edge: Edge, ori
     answers = await asyncio.gather(*(edge.raw(one, wait=30) for one in begun))
     # then
     assert [answer.data[:13] for answer in answers] == [b"HTTP/1.1 408 "] * 3
+    for head, _, body in (answer.data.partition(b"\r\n\r\n") for answer in answers):
+        assert f"x-request-id: {json.loads(body)['request_id']}\r\n".encode() in head + b"\r\n"
     assert origin.seen == []
 
 
