@@ -62,17 +62,25 @@ def _left(order_ids: Sequence[str], outcomes: Sequence[bool | BaseException]) ->
 
 
 class _CallingOff:
-    """Calls payments off; asks a gateway that is away no more in this round: each would be waited for in vain."""
+    """Calls payments off; asks a gateway that is away no more in this round: each would be waited for in vain.
+
+    It is away when it answers none of as many in a row as are asked at once: it may fail at one payment alone.
+    """
 
     def __init__(self, till: Till) -> None:
         self.till = till
+        self._in_vain = 0
 
     async def __call__(self, payment_id: str) -> None:
         try:
-            await call_off(self.till, payment_id)
+            asked = await call_off(self.till, payment_id)
         except PaymentGatewayUnavailable:
-            self.till = replace(self.till, gateway=NoGateway())
+            self._in_vain += 1
+            if self._in_vain >= _AT_ONCE:
+                self.till = replace(self.till, gateway=NoGateway())
             raise
+        if asked:
+            self._in_vain = 0
 
 
 async def _expire(off: _CallingOff, order_id: str) -> bool:

@@ -73,24 +73,29 @@ async def _catch_up(till: Till, *, until: float) -> int:
     that no backlog is too long. What could not be dealt with now is read again in the next round.
     """
     begin = (await GatewayMark.read_until() or clock.now() - _FIRST_LOOK) - _LATE
-    span, settled = _SPAN, 0
+    span, settled, through = _SPAN, 0, True
     while True:
         end = begin + span
         is_past = end < clock.now() - _CLOCKS_DIFFER
         events = await till.gateway.events_since(begin, before=end if is_past else None)
-        count, through = await _hear_all(till, sorted(events, key=lambda event: event.sent_at), until=until)
+        in_order = sorted(events, key=lambda event: event.sent_at)
+        count, through = await _hear_all(till, in_order, until=until, through=through)
         settled += count
-        if not through or not is_past:
+        if not is_past:
             return settled
-        await GatewayMark.move(end)
+        if through:
+            await GatewayMark.move(end)
         if clock.monotonic() > until:
             return settled
         begin, span = end, _SPAN if events else min(2 * span, _LONGEST_SPAN)
 
 
-async def _hear_all(till: Till, events: Sequence[GatewayEvent], *, until: float) -> tuple[int, bool]:
-    """Deal with these events, the oldest first; return of how many there was news, and whether all are dealt with."""
-    settled, through = 0, True
+async def _hear_all(till: Till, events: Sequence[GatewayEvent], *, until: float, through: bool) -> tuple[int, bool]:
+    """Deal with these events, the oldest first; return of how many there was news, and whether all are dealt with.
+
+    `through` says whether all before them are: the mark stays where something must be heard again.
+    """
+    settled = 0
     for first in range(0, len(events), _BATCH):
         if first and clock.monotonic() > until:
             return settled, False

@@ -1,5 +1,6 @@
 """What keeps failing keeps nothing else waiting, and what was interrupted is taken up again."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -8,6 +9,7 @@ import pytest
 
 from app import clock
 from app.database import Database
+from app.errors import PaymentGatewayUnavailable
 from app.ids import new_id
 from app.lifespan import Resources
 from app.models.order import Order
@@ -17,7 +19,7 @@ from app.models.refund import Refund
 from app.order_states import OrderStatus
 from app.payments.gateway import GatewayRefund
 from app.payments.till import Till
-from app.services import expiring, fulfilment, reconciling, refunding
+from app.services import expiring, fulfilment, paying, reconciling, refunding
 from app.services.delivering import deliver
 from app.services.expiring import expire_unpaid_orders
 from app.services.hearing import heed
@@ -25,7 +27,7 @@ from app.services.paying import settle, start_payment
 from app.services.reconciling import reconcile
 from tests.factories.orders import an_order, an_order_paid_in_the_browser, order_now, rows
 from tests.payments.test_paying import TOTAL, paid
-from tests.payments.test_reconciling import time_passes
+from tests.payments.test_reconciling import the_record_was_read, time_passes
 from tests.payments.test_refunding import promised
 from tests.payments.weather import Fault, Weather
 
@@ -99,6 +101,60 @@ async def test_a_gateway_that_is_away_is_waited_for_once_a_round_by_orders_that_
     # then
     assert ended == 6
     assert 1 <= weather.asked["cancel"] - asked <= 4  # two at once, and the library repeats each
+
+
+async def test_a_gateway_that_fails_at_one_payment_is_asked_about_the_others(
+    till: Till, staff: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given: the oldest can't be called off, and the last was paid in time, of which nobody told
+    monkeypatch.setattr(expiring, "_AT_ONCE", 2)
+    orders = [await an_order(till, staff) for _ in range(3)] + [(await an_order_paid_in_the_browser(till, staff))[0]]
+    for number, order in enumerate(orders):
+        await start_payment(till, order)
+        past = clock.now() - timedelta(hours=1, seconds=9 - number)
+        await Order.get_pymongo_collection().update_one({"_id": order.id}, {"$set": {"expires_at": past}})
+    intact = paying.call_off
+
+    async def failing(till: Till, payment_id: str) -> bool:
+        if payment_id == orders[0].payment_id:
+            raise PaymentGatewayUnavailable("a 500, whenever it is asked")
+        return await intact(till, payment_id)
+
+    monkeypatch.setattr(expiring, "call_off", failing)
+
+    # when
+    await expire_unpaid_orders(till)
+
+    # then
+    states = [(await order_now(order)).status.value for order in orders]
+    assert states == ["expired", "expired", "expired", "paid"]
+
+
+async def test_news_behind_a_payment_that_the_gateway_fails_at_for_long_is_heard(
+    till: Till, shop: Resources, staff: httpx.AsyncClient, weather: Weather, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given: the record is read in short pieces, and the gateway can't tell of the payment in the first of them
+    monkeypatch.setattr(reconciling, "_SPAN", timedelta(seconds=1))
+    monkeypatch.setattr(reconciling, "_LATE", timedelta(0))
+    monkeypatch.setattr(reconciling, "_CLOCKS_DIFFER", timedelta(0))
+    begin = clock.now() - timedelta(seconds=1)
+    stuck, payment = await an_order_paid_in_the_browser(till, staff)
+    await asyncio.sleep(2)
+    sound, _ = await an_order_paid_in_the_browser(till, staff)
+    await the_record_was_read(shop, until=begin)
+    weather.strike(payment.intent_id or "", Fault.UNAVAILABLE, times=1000)
+    await asyncio.sleep(2)
+
+    # when
+    await reconcile(till)
+
+    # then
+    assert (await order_now(sound)).status == OrderStatus.PAID
+
+    # then the first is heard of as soon as the gateway can tell
+    weather.clear()
+    await reconcile(till)
+    assert (await order_now(stuck)).status == OrderStatus.PAID
 
 
 @pytest.mark.parametrize("died", [True, False], ids=["died", "lived"])
