@@ -110,7 +110,7 @@ async def verify(till: Till, payment_id: str, user: Principal, *, once: Once[Pay
     if earlier is not None:
         return earlier
     payment = await _visible(payment_id, user)
-    await settle(till, payment.id, refunds_too=True)
+    await settle(till, payment.id, refunds_too=True, called_off_too=True)
 
     async def work(attempt: Attempt) -> Payment:
         return await _payment(payment.id, attempt)

@@ -48,6 +48,8 @@ async def hear(till: Till, body: bytes, *, signature: str | None) -> None:
 async def heed(till: Till, payment_id: str, *, notice: str) -> None:
     """Find out what is true after a notice of this kind, whether it was told or found in the gateway's record.
 
+    Without one nobody told anything: the order ended, and its payment with it.
+
     Raises:
         NotFound: there is no such payment.
         PaymentGatewayUnavailable: nothing is known yet.
@@ -56,7 +58,7 @@ async def heed(till: Till, payment_id: str, *, notice: str) -> None:
         # The bank takes money back, or asks why it was taken: for people to answer, at the gateway.
         logger.error("a payment is disputed", extra={"payment": payment_id, "notice": notice})
     try:
-        await settle(till, payment_id, refunds_too="refund" in notice)
+        await settle(till, payment_id, refunds_too="refund" in notice, called_off_too=bool(notice))
     except RequestRefused as error:
         if notice != REFUND_REFUSED:
             raise

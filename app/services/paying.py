@@ -176,28 +176,32 @@ async def apply_intent(till: Till, payment: Payment, intent: Intent) -> Order | 
     return await till.commit(work)
 
 
-async def call_off(till: Till, payment_id: str) -> None:
+async def call_off(till: Till, payment_id: str) -> bool:
     """See to it that nobody can pay any more, and note what the gateway says: it may have been paid before.
+
+    Returns whether the gateway was asked.
 
     Raises:
         PaymentGatewayUnavailable: nothing is known.
     """
     payment = await _known(payment_id)
     if payment.intent_id is None or payment.status not in OPEN:
-        return
+        return False
     try:
         found = await till.gateway.cancel_intent(payment.intent_id)
     except IntentUnknown:
         await till.commit(partial(_note_called_off, payment))
-        return
-    await apply_intent(till, payment, found)
+    else:
+        await apply_intent(till, payment, found)
+    return True
 
 
-async def settle(till: Till, payment_id: str, intent: Intent | None = None, *, refunds_too: bool = False) -> Payment:
+async def settle(till: Till, payment_id: str, *, refunds_too: bool = False, called_off_too: bool = False) -> Payment:
     """Bring the gateway, the payment and the order to agreement, and return the payment as it is then.
 
     With `refunds_too`, what somebody gave back at the gateway itself is entered as well, and what failed after it was
-    given is taken back.
+    given is taken back. With `called_off_too`, a payment that was called off is asked about, too: that may mean that
+    the gateway didn't know the intent, with the key of another account; with the right one it may be paid.
 
     An order that ended is called off at the gateway; what came too late, or for a cancelled order, is given back.
     Runs for each notice of the gateway, each `verify`, and from the reconciler; twice, or at once, does no harm.
@@ -206,12 +210,22 @@ async def settle(till: Till, payment_id: str, intent: Intent | None = None, *, r
         NotFound: there is no such payment.
         PaymentGatewayUnavailable: nothing is known yet.
     """
-    return await _settle(till, await _known(payment_id), intent, refunds_too=refunds_too)
+    payment = await _known(payment_id)
+    return await _settle(till, payment, refunds_too=refunds_too, called_off_too=called_off_too)
 
 
-async def _settle(till: Till, payment: Payment, intent: Intent | None = None, *, refunds_too: bool = False) -> Payment:
+async def _settle(
+    till: Till,
+    payment: Payment,
+    intent: Intent | None = None,
+    *,
+    refunds_too: bool = False,
+    called_off_too: bool = False,
+) -> Payment:
     payment_id = payment.id
-    paid = await _ask(till, payment, intent) if _may_be_paid(payment) else None
+    called_off = payment.status is PaymentState.CANCELLED and payment.intent_id is not None
+    asked = payment.status in OPEN or (called_off and called_off_too)
+    paid = await _ask(till, payment, intent) if asked else None
     if refunds_too and (payment := await _known(payment_id)).captured:
         await agree(till, payment)
     order = paid or await Order.of_id(payment.order_id)
@@ -239,17 +253,11 @@ async def _ask(till: Till, payment: Payment, intent: Intent | None) -> Order | N
         if found.status in _WAITING and await _has_ended(payment):
             found = await till.gateway.cancel_intent(payment.intent_id)
     except IntentUnknown:
-        if not await _has_ended(payment) and not await _is_given_up(payment):
+        if payment.status in OPEN and not await _has_ended(payment) and not await _is_given_up(payment):
             raise
         await till.commit(partial(_note_called_off, payment))
         return None
     return await apply_intent(till, payment, found)
-
-
-def _may_be_paid(payment: Payment) -> bool:
-    # Called off may mean that the gateway didn't know the intent: with the key of another account. With the right one
-    # in place again its payer can pay it, or has.
-    return payment.status in OPEN or (payment.status is PaymentState.CANCELLED and payment.intent_id is not None)
 
 
 async def _note_called_off(payment: Payment, attempt: Attempt) -> None:

@@ -39,7 +39,7 @@ async def by_the_record(till: Till, _: Payment, __: Settings) -> None:
 
 
 async def by_who_verifies(till: Till, payment: Payment, _: Settings) -> None:
-    await settle(till, payment.id, refunds_too=True)
+    await settle(till, payment.id, refunds_too=True, called_off_too=True)
 
 
 async def known_as(shop: Resources, payment: Payment, intent_id: str | None) -> None:

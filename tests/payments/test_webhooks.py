@@ -13,8 +13,8 @@ from app.lifespan import Resources
 from app.models.outbox_event import OutboxEvent
 from app.models.payment import Payment
 from app.payments.till import Till
-from app.services.hearing import hear
-from app.services.paying import settle, start_payment
+from app.services.hearing import hear, heed
+from app.services.paying import start_payment
 from app.settings import Settings
 from tests.factories.orders import VISA, an_order, order_now, rows
 from tests.payments.test_gateway import signed
@@ -43,7 +43,7 @@ async def deliver_all(till: Till) -> int:
     """Do what a worker does about the events that wait."""
     done = 0
     for row in await OutboxEvent.find({"kind": "payment.unsettled", "state": "waiting"}).to_list():
-        await settle(till, row.subject)
+        await heed(till, row.subject, notice=str(row.data.get("notice", "")))
         await OutboxEvent.find({"_id": row.id}).delete()
         done += 1
     return done
