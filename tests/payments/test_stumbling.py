@@ -139,11 +139,11 @@ async def test_news_behind_a_payment_that_the_gateway_fails_at_for_long_is_heard
     monkeypatch.setattr(reconciling, "_CLOCKS_DIFFER", timedelta(0))
     begin = clock.now() - timedelta(seconds=1)
     stuck, payment = await an_order_paid_in_the_browser(till, staff)
-    await asyncio.sleep(2)
+    await asyncio.sleep(2)  # the record counts whole seconds; later does no harm
     sound, _ = await an_order_paid_in_the_browser(till, staff)
     await the_record_was_read(shop, until=begin)
     weather.strike(payment.intent_id or "", Fault.UNAVAILABLE, times=1000)
-    await asyncio.sleep(2)
+    await asyncio.sleep(2)  # until both pieces are past; later does no harm
 
     # when
     await reconcile(till)
